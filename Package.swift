@@ -1,0 +1,68 @@
+// swift-tools-version: 6.2
+// llorch: a GPT-2 inference worker fed over ZeroMQ. Targets stand in dependency order.
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0335-existential-any.md
+    .enableUpcomingFeature("ExistentialAny"),
+    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0409-access-level-on-imports.md
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0444-member-import-visibility.md
+    .enableUpcomingFeature("MemberImportVisibility"),
+    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0461-async-function-isolation.md
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    // Needed to return spans from our own noncopyable owners.
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+    name: "llorch",
+    products: [
+        .library(name: "LlorchProtocol", targets: ["LlorchProtocol"]),
+        .library(name: "LlorchEngine", targets: ["LlorchEngine"]),
+        .executable(name: "llorch-worker", targets: ["llorch-worker"]),
+        .executable(name: "llorch-http-shim", targets: ["llorch-http-shim"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0"),
+        .package(
+            url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CZMQ", pkgConfig: "libzmq", providers: [.apt(["libzmq3-dev"])]),
+        .target(name: "CLlorchKernels"),
+        .target(name: "LlorchProtocol", swiftSettings: settings),
+        .target(
+            name: "LlorchEngine", dependencies: ["CLlorchKernels", "LlorchProtocol"],
+            swiftSettings: settings),
+        .target(
+            name: "LlorchQueue", dependencies: ["CZMQ", "LlorchProtocol"],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "llorch-worker",
+            dependencies: [
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "llorch-http-shim",
+            dependencies: [
+                "LlorchProtocol", "LlorchQueue",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+    ]
+)
