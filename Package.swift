@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 // llorch: a GPT-2 inference worker fed over ZeroMQ. Targets stand in dependency order.
 // SPDX-License-Identifier: Apache-2.0
 

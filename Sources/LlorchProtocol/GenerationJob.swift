@@ -1,0 +1,51 @@
+// What is asked of a worker: one prompt, its limits and how to choose tokens.
+// Not how it travels (Wire/), nor who has it (LlorchQueue). The answer is `TokenEvent`.
+// SPDX-License-Identifier: Apache-2.0
+
+/// The index of a vocabulary entry.
+package typealias TokenID = UInt32
+
+/// One generation job, valid by construction: the validator is the only maker of jobs from outside.
+package struct GenerationJob: Sendable, Hashable {
+    /// Chosen by the dispatcher, any non-empty string, unique among the jobs it has out.
+    package var id: String
+    /// 1 to 32,768 Unicode scalars.
+    package var prompt: String
+    /// 1 to 2,048 new tokens, counted over all attempts; the context left may end the job earlier.
+    package var maximumTokens: Int
+    package var sampling: SamplingParameters
+    /// At most 4 texts of 1 to 100 UTF-8 bytes each.
+    package var stopSequences: [String]
+    /// Nil asks the worker to choose one and to report it in `started`.
+    package var seed: UInt64?
+    /// Counted from the worker's receipt of the job; covers the queue and the run.
+    package var deadlineMilliseconds: UInt32?
+    /// The worker gives the job up when no `ping` came for this long.
+    package var leaseMilliseconds: UInt32?
+    /// Tokens of an earlier attempt that the dispatcher holds; generation goes on after them.
+    package var resumeIDs: [TokenID]
+    /// Carried through to logs: `[A-Za-z0-9-]{1,64}`.
+    package var correlationID: String?
+
+    package init(
+        id: String, prompt: String, maximumTokens: Int = GenerationJob.defaultMaximumTokens,
+        sampling: SamplingParameters = .default, stopSequences: [String] = [],
+        seed: UInt64? = nil, deadlineMilliseconds: UInt32? = nil,
+        leaseMilliseconds: UInt32? = nil, resumeIDs: [TokenID] = [],
+        correlationID: String? = nil
+    ) {
+        self.id = id
+        self.prompt = prompt
+        self.maximumTokens = maximumTokens
+        self.sampling = sampling
+        self.stopSequences = stopSequences
+        self.seed = seed
+        self.deadlineMilliseconds = deadlineMilliseconds
+        self.leaseMilliseconds = leaseMilliseconds
+        self.resumeIDs = resumeIDs
+        self.correlationID = correlationID
+    }
+
+    /// The value of an absent `max_tokens` (decision D-05).
+    package static let defaultMaximumTokens = 2048
+}

@@ -1,0 +1,9 @@
+// Why a job ended well. Failure and cancel are `JobFailure`s.
+// SPDX-License-Identifier: Apache-2.0
+
+/// The reason in an `end` event; the raw value is the wire spelling (decision D-03).
+package enum StopReason: String, Sendable, Hashable, CaseIterable {
+    case maximumTokens = "MAX_TOKENS"
+    case endOfText = "EOS"
+    case stopSequence = "STOP_SEQUENCE"
+}
