@@ -50,7 +50,9 @@ package struct WorkerStatus: Sendable, Hashable {
 /// What a dispatcher needs to know about the model a worker has loaded.
 package struct ModelFacts: Sendable, Hashable {
     package var name: String
-    /// Equal digests and precisions answer equally, bit for bit; hexadecimal. Tells models apart,
+    /// Equal digests and precisions answer equally, bit for bit; hexadecimal.
+    ///
+    /// Tells models apart,
     /// proves nothing against a forger.
     package var digest: String
     /// `f32`, `bf16`, `q8` or `q4`.
