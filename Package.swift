@@ -64,8 +64,15 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["LlorchProtocol", "LlorchEngine"],
+            path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
-            name: "LlorchEngineTests", dependencies: ["LlorchEngine", "LlorchProtocol"],
+            name: "LlorchProtocolTests", dependencies: ["LlorchProtocol"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LlorchEngineTests",
+            dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
     ]
 )
