@@ -239,7 +239,7 @@ private func event(_ text: String) throws(WireError) -> WorkerEvent {
 
 @Suite("Wire properties") struct WirePropertyTests {
     #if DEBUG
-    static let mutations = 10_000
+    static let mutations = 4_000
     #else
     static let mutations = 60_000
     #endif
