@@ -44,7 +44,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "LlorchQueue", dependencies: ["CZMQ", "LlorchProtocol"],
-            swiftSettings: settings + [.strictMemorySafety()]),
+            swiftSettings: settings),
         .executableTarget(
             name: "llorch-worker",
             dependencies: [
@@ -64,8 +64,17 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["LlorchEngine", "LlorchProtocol"],
+            path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
-            name: "LlorchProtocolTests", dependencies: ["LlorchProtocol"],
+            name: "LlorchEngineTests",
+            dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
+        // Fixtures are read where they lie: copying them beside the tests would copy models too.
+        .testTarget(
+            name: "CheckpointTests",
+            dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
+            exclude: ["Fixtures"], swiftSettings: settings),
     ]
 )
