@@ -74,5 +74,8 @@ let package = Package(
             name: "LlorchEngineTests",
             dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
+        .testTarget(
+            name: "LlorchQueueTests", dependencies: ["LlorchProtocol", "LlorchQueue", "TestSupport"],
+            swiftSettings: settings),
     ]
 )
