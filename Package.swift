@@ -74,6 +74,7 @@ let package = Package(
             name: "LlorchEngineTests",
             dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
+        .testTarget(name: "ArchitectureTests", swiftSettings: settings),
         .testTarget(
             name: "LlorchQueueTests", dependencies: ["LlorchProtocol", "LlorchQueue", "TestSupport"],
             swiftSettings: settings),
