@@ -148,13 +148,19 @@ class Dispatcher:
 
     def until(self, is_wanted, seconds=PATIENCE, what="an event"):
         end = time.monotonic() + seconds
+        is_dead = False
         while (left := end - time.monotonic()) > 0:
-            event = self.receive(left)
+            event = self.receive(min(left, 0.5))
             if event is not None and is_wanted(event):
                 return event
+            # What a process said before it ended may still come; nothing else will.
+            if event is None and is_dead:
+                break
+            is_dead = self.worker is not None and not self.worker.is_running()
         log = self.worker.tail() if self.worker else ""
+        state = f"the worker ended with {self.worker.popen.returncode}; " if is_dead else ""
         raise AssertionError(
-            f"{what} did not come in {seconds} s; the last heard: {self.heard[-3:]}\n{log}")
+            f"{what} did not come in {seconds} s; {state}the last heard: {self.heard[-3:]}\n{log}")
 
     def listen(self, seconds):
         """Hears whatever comes in that time."""
