@@ -85,13 +85,10 @@ package struct Kernels: Sendable {
         }
     }
 
-    /// y = e^x.
-    package func exponential(_ x: Span<Float>, into y: inout MutableSpan<Float>) {
-        precondition(x.count == y.count, "exp of \(x.count) values into \(y.count)")
-        unsafe x.withUnsafeBufferPointer { x in
-            unsafe y.withUnsafeMutableBufferPointer { y in
-                unsafe table.pointee.exponential(x.baseAddress, y.baseAddress, x.count)
-            }
+    /// x = e^x, within 2 ulp, in place.
+    package func exponentials(of x: inout MutableSpan<Float>) {
+        unsafe x.withUnsafeMutableBufferPointer { x in
+            unsafe table.pointee.exponential(x.baseAddress, x.baseAddress, x.count)
         }
     }
 }
