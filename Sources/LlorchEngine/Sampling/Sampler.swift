@@ -21,8 +21,8 @@ package struct Sampler: ~Copyable {
 
     /// Weight of the most likely token; the sum over a vocabulary is at most 2^63.
     private static let fullWeight: UInt64 = 1 << 40
-    /// ln 2^-40, below which a weight is 0.
-    private static let leastExponent: Float = -27.72
+    /// Well below ln 2^-41, where a weight becomes 0, and within the range of the exponential.
+    private static let leastExponent: Float = -40
 
     /// - Precondition: `vocabularySize` is from 1 to 2^23.
     package init(vocabularySize: Int) {
@@ -97,12 +97,13 @@ package struct Sampler: ~Copyable {
     /// The greatest, the lowest id of equals.
     private static func bestToken(_ scaled: Span<Float>) throws(SamplingError) -> Int {
         var best = 0
-        for token in scaled.indices {
-            let value = scaled[token]
-            if value.isNaN { throw .notANumber(token: token) }
-            if value > scaled[best] { best = token }
+        var greatest = -Float.infinity
+        for token in scaled.indices where !(scaled[token] <= greatest) {
+            if scaled[token].isNaN { throw .notANumber(token: token) }
+            best = token
+            greatest = scaled[token]
         }
-        guard scaled[best].isFinite else { throw .notFinite(token: best) }
+        guard greatest.isFinite else { throw .notFinite(token: best) }
         return best
     }
 
@@ -133,13 +134,14 @@ package struct Sampler: ~Copyable {
 
     private static func weigh(_ scaled: [Float], _ best: Int, into weights: inout [UInt64]) {
         let scaled = scaled.span
-        let greatest = scaled[best]
         var weights = weights.mutableSpan
+        precondition(weights.count == scaled.count, "\(weights.count) weights")
+        let greatest = scaled[best]
         for token in scaled.indices {
             let exponent = scaled[token] - greatest
-            weights[token] =
-                exponent > leastExponent
-                ? UInt64(Math.exponential(exponent) * Float(fullWeight)) : 0
+            let share = Math.exponential(exponent > leastExponent ? exponent : leastExponent)
+            // The sum has the share in units of 2^-40 in its low bits, rounded to nearest.
+            weights[token] = (Double(share) + 0x1p12).bitPattern & 0xF_FFFF_FFFF_FFFF
         }
     }
 
