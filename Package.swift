@@ -44,7 +44,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "LlorchQueue", dependencies: ["CZMQ", "LlorchProtocol"],
-            swiftSettings: settings),
+            swiftSettings: settings + [.strictMemorySafety()]),
         .executableTarget(
             name: "llorch-worker",
             dependencies: [
@@ -75,7 +75,15 @@ let package = Package(
             dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
-            name: "LlorchQueueTests", dependencies: ["LlorchProtocol", "LlorchQueue", "TestSupport"],
+            name: "LlorchQueueTests",
+            dependencies: ["LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LlorchWorkerTests",
+            dependencies: [
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport", "llorch-worker",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
     ]
 )
