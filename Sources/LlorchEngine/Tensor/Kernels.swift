@@ -17,6 +17,14 @@ package struct Kernels: Sendable {
         unsafe self.table = table
     }
 
+    /// The level that runs everywhere.
+    package static let generic = Kernels(.generic, unsafe llk_generic_kernels())
+
+    private init(_ instructionSet: InstructionSet, _ table: UnsafePointer<llk_kernels>) {
+        self.instructionSet = instructionSet
+        unsafe self.table = table
+    }
+
     /// Output columns of one weight panel at this level.
     package var panel: Int { unsafe table.pointee.panel }
 

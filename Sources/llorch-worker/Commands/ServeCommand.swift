@@ -79,11 +79,12 @@ struct ServeCommand: ParsableCommand {
         options.drainTimeout = Int64((drainTimeout * 1000).rounded())
         options.stateDirectory = stateDirectory
         let path = try model.path()
+        let isa = try model.kernels().instructionSet.rawValue
         logger.info(
             "startup",
             metadata: [
                 "model": "\(path)", "precision": "\(model.precision.rawValue)",
-                "isa": "\(try model.kernels().instructionSet.rawValue)",
+                "isa": "\(isa)",
                 "jobs": "\(options.jobs)", "control": "\(options.control)",
                 "events": "\(options.events)",
             ])
