@@ -1,0 +1,137 @@
+// All tensors of all files of a model, and the choice of those that its configuration demands.
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where one tensor of the model is, and how much of it has been digested.
+struct StoredTensor: Sendable {
+    /// Index in the list of files.
+    var file: Int
+    var element: TensorElement
+    var shape: [Int]
+    /// Bytes of the file.
+    var range: Range<Int>
+    private(set) var digest = ContentDigest()
+    /// Elements from the first on that `digest` has taken.
+    private(set) var digestedCount = 0
+
+    init(file: Int, _ tensor: SafetensorsHeader.Tensor) {
+        self.file = file
+        element = tensor.element
+        shape = tensor.shape
+        range = tensor.range
+    }
+
+    var elementCount: Int { range.count / element.byteCount }
+    var rowCount: Int { shape.count == 2 ? shape[0] : 1 }
+    var columnCount: Int { elementCount / rowCount }
+
+    /// Takes what comes next in order, and ignores what it had already or cannot take yet.
+    mutating func digest(_ floats: Span<Float>, from first: Int) {
+        guard first <= digestedCount, first + floats.count > digestedCount else { return }
+        digest.update(floats.extracting(droppingFirst: digestedCount - first))
+        digestedCount = first + floats.count
+    }
+}
+
+/// The contents of the weight files of one directory.
+struct TensorCatalogue {
+    /// What messages about the whole name.
+    let path: String
+    let files: [ReadOnlyFile]
+    private var tensors: [String: StoredTensor] = [:]
+
+    init(_ directory: ModelDirectory) throws(ModelFileError) {
+        path = directory.weights.path
+        switch directory.weights {
+        case .single(let path):
+            files = [try ReadOnlyFile(path: path)]
+            try append(file: 0, index: nil)
+        case .sharded(let indexPath):
+            let bytes = try ReadOnlyFile.contents(of: indexPath, limit: ShardIndex.maximumBytes)
+            try ModelDirectory.checkIsNotMistaken(bytes, path: indexPath)
+            let index = try ShardIndex(parsing: bytes.span, path: indexPath)
+            var files: [ReadOnlyFile] = []
+            for name in index.files {
+                files.append(try ReadOnlyFile(path: "\(directory.path)/\(name)"))
+            }
+            self.files = files
+            for file in files.indices { try append(file: file, index: index) }
+        }
+    }
+
+    func tensor(named name: String) -> StoredTensor? { tensors[name] }
+
+    private mutating func append(file: Int, index: ShardIndex?) throws(ModelFileError) {
+        let path = files[file].path
+        for tensor in try Self.header(of: files[file]).tensors {
+            if let index, index.fileOfTensor[tensor.name] != index.files[file] {
+                let told = index.fileOfTensor[tensor.name].map { "in \($0.quotedForMessage)" }
+                throw ModelFileError(
+                    .inconsistent, path: path,
+                    problem: "has tensor \(tensor.name.quotedForMessage), which by the index is "
+                        + (told ?? "in no file"),
+                    remedy: "download all files of the model from one place")
+            }
+            let name = Self.canonicalName(tensor.name)
+            guard tensors.updateValue(StoredTensor(file: file, tensor), forKey: name) == nil
+            else {
+                throw ModelFileError(
+                    .inconsistent, path: path,
+                    problem: "has tensor \(name.quotedForMessage) with and without the prefix "
+                        + "'transformer.'")
+            }
+        }
+    }
+
+    private static func header(of file: ReadOnlyFile) throws(ModelFileError) -> SafetensorsHeader {
+        let prefix = try file.bytes(
+            at: 0, count: min(file.size, SafetensorsHeader.prefixByteCount))
+        let range = try SafetensorsHeader.range(
+            prefix: prefix.span, fileSize: file.size, path: file.path)
+        let bytes = try file.bytes(at: range.lowerBound, count: range.count)
+        return try SafetensorsHeader(
+            parsing: bytes.span, fileSize: file.size, path: file.path)
+    }
+
+    private static func canonicalName(_ name: String) -> String {
+        let prefix = "transformer."
+        return name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+    }
+
+    /// The tensors that the configuration demands; others, such as masks, are left out.
+    func select(
+        for configuration: GPT2Configuration
+    ) throws(ModelFileError) -> [String: StoredTensor] {
+        var selected: [String: StoredTensor] = [:]
+        var problems: [String] = []
+        for required in configuration.requiredTensors {
+            guard let tensor = tensors[required.name] else {
+                problems.append("\(required.name) is missing, expected shape \(required.shape)")
+                continue
+            }
+            if tensor.shape != required.shape {
+                problems.append(
+                    "\(required.name) has shape \(tensor.shape), expected \(required.shape)")
+            } else if !tensor.element.isReadable {
+                problems.append(
+                    "\(required.name) has dtype \(tensor.element.rawValue), "
+                        + "expected F32, F16 or BF16")
+            }
+            selected[required.name] = tensor
+        }
+        let next = "h.\(configuration.layerCount)."
+        if let extra = tensors.keys.filter({ $0.hasPrefix(next) }).min() {
+            problems.append(
+                "\(extra.quotedForMessage) is there, but n_layer is \(configuration.layerCount)")
+        }
+        guard problems.isEmpty else { throw mismatch(problems) }
+        return selected
+    }
+
+    private func mismatch(_ problems: [String]) -> ModelFileError {
+        var list = problems.prefix(5).joined(separator: ", ")
+        if problems.count > 5 { list += ", and \(problems.count - 5) more" }
+        return ModelFileError(
+            .inconsistent, path: path, problem: "does not fit config.json: \(list)",
+            remedy: "use the config.json that came with the weights")
+    }
+}

@@ -1,0 +1,20 @@
+// Where weights come from, slice by slice, so that loading needs no second copy of them.
+// Filled by SafetensorsModel; emptied by whoever packs weights.
+// SPDX-License-Identifier: Apache-2.0
+
+/// The tensors of one model under their canonical names, that is without the prefix `transformer.`.
+package protocol TensorSource {
+    var configuration: GPT2Configuration { get }
+
+    /// Shape of a tensor that the model uses, nil when it has none of that name.
+    ///
+    /// `lm_head.weight` has a shape only where it is not the token table.
+    func shape(of name: String) -> [Int]?
+
+    /// Reads rows of a rank-2 tensor, or a whole rank-1 tensor as row 0, widened to Float exactly.
+    ///
+    /// - Precondition: `rows` lie in the tensor and `destination` holds exactly these rows.
+    mutating func read(
+        _ name: String, rows: Range<Int>, into destination: inout MutableSpan<Float>
+    ) throws(ModelFileError)
+}

@@ -1,0 +1,131 @@
+// Writes compact JSON that StrictJSON and every other reader take. The values: JSONValue.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+/// Appends JSON text piece by piece; commas come by themselves.
+package struct JSONWriter {
+    /// The text so far; a whole document once every `begin` has its `end`.
+    package private(set) var bytes: [UInt8] = []
+    /// Whether a value stands before the next one in the same container.
+    private var needsComma = false
+
+    package init() {}
+
+    package mutating func beginObject() { begin(UInt8(ascii: "{")) }
+    package mutating func endObject() { end(UInt8(ascii: "}")) }
+    package mutating func beginArray() { begin(UInt8(ascii: "[")) }
+    package mutating func endArray() { end(UInt8(ascii: "]")) }
+
+    /// The name of the member whose value comes next.
+    package mutating func key(_ key: String) {
+        string(key)
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    package mutating func null() { word("null") }
+    package mutating func bool(_ value: Bool) { word(value ? "true" : "false") }
+    package mutating func integer(_ value: some BinaryInteger) { word(String(value)) }
+
+    /// The shortest text that reads back as the same double; `null` for an infinity or NaN.
+    package mutating func number(_ value: Double) {
+        word(value.isFinite ? value.description : "null")
+    }
+
+    /// The shortest text that reads back as the same float, by way of a double too.
+    package mutating func number(_ value: Float) {
+        let short = value.description
+        if let double = Double(short), Float(double) == value, value.isFinite {
+            word(short)
+        } else {
+            number(Double(value))
+        }
+    }
+
+    package mutating func number(_ value: JSONNumber) { word(value.literal) }
+
+    /// UTF-8 stays; quotation marks, backslashes, control characters and U+2028/2029 are escaped.
+    package mutating func string(_ text: String) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        let utf8 = text.utf8.span
+        var index = 0
+        while index < utf8.count {
+            let byte = utf8[index]
+            index += 1
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): escape(byte)
+            case 0x08: escape(UInt8(ascii: "b"))
+            case 0x09: escape(UInt8(ascii: "t"))
+            case 0x0A: escape(UInt8(ascii: "n"))
+            case 0x0C: escape(UInt8(ascii: "f"))
+            case 0x0D: escape(UInt8(ascii: "r"))
+            case 0x00..<0x20:
+                bytes.append(contentsOf: byte < 0x10 ? "\\u000".utf8 : "\\u001".utf8)
+                bytes.append(contentsOf: String(byte & 0xF, radix: 16).utf8)
+            case 0xE2
+            where index + 1 < utf8.count && utf8[index] == 0x80 && utf8[index + 1] & 0xFE == 0xA8:
+                bytes.append(contentsOf: utf8[index + 1] == 0xA8 ? "\\u2028".utf8 : "\\u2029".utf8)
+                index += 2
+            default: bytes.append(byte)
+            }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    package mutating func value(_ value: JSONValue) {
+        switch value {
+        case .null: null()
+        case .bool(let flag): bool(flag)
+        case .number(let literal): number(literal)
+        case .string(let text): string(text)
+        case .array(let values):
+            beginArray()
+            for element in values { self.value(element) }
+            endArray()
+        case .object(let object):
+            beginObject()
+            for (name, member) in object.members {
+                key(name)
+                self.value(member)
+            }
+            endObject()
+        }
+    }
+
+    // MARK: - Pieces
+
+    private mutating func begin(_ bracket: UInt8) {
+        separate()
+        bytes.append(bracket)
+        needsComma = false
+    }
+
+    private mutating func end(_ bracket: UInt8) {
+        bytes.append(bracket)
+        needsComma = true
+    }
+
+    private mutating func word(_ text: String) {
+        separate()
+        bytes.append(contentsOf: text.utf8)
+    }
+
+    private mutating func escape(_ letter: UInt8) {
+        bytes.append(UInt8(ascii: "\\"))
+        bytes.append(letter)
+    }
+
+    private mutating func separate() {
+        if needsComma { bytes.append(UInt8(ascii: ",")) }
+        needsComma = true
+    }
+}
+
+extension JSONValue {
+    /// Compact text.
+    package func serialized() -> [UInt8] {
+        var writer = JSONWriter()
+        writer.value(self)
+        return writer.bytes
+    }
+}
