@@ -159,7 +159,8 @@ class Export:
 
         right, sizes = self.references[0].observe(ids), []
         for fault, (meaning, points) in FAULTS.items():
-            wrong = self.references[1].observe(ids, frozenset([fault]))
+            layers = 1 if set(points) <= set(LAYER_POINTS) else None
+            wrong = self.references[1].observe(ids, frozenset([fault]), layers)
             for point in points:
                 layer = 0 if point in LAYER_POINTS else None
                 difference = largest_difference(right[point, layer], wrong[point, layer])
