@@ -64,8 +64,12 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["LlorchEngine"], path: "Tests/TestSupport",
+            swiftSettings: settings),
         .testTarget(
-            name: "LlorchEngineTests", dependencies: ["LlorchEngine", "LlorchProtocol"],
+            name: "LlorchEngineTests",
+            dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
     ]
 )
