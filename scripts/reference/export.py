@@ -145,6 +145,9 @@ class Export:
         if chosen[:clear] != others[:clear]:
             self.disagreements.append(f"{prompt.name}: greedy ids {chosen[:clear]} and {others[:clear]}")
         text = self.tokenizer.decode(chosen[:clear], skip_special_tokens=False) if self.tokenizer else None
+        if text is not None:
+            # Bytes that are part of no character: the engine leaves them out.
+            text = text.replace("\ufffd", "")
         return {
             "ids": chosen[:clear],
             "text": text,

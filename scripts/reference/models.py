@@ -41,7 +41,7 @@ GPT2_PROMPTS = [
 
 MODELS = {
     "tiny": Model(
-        prompts=[Prompt("short", "Hello."), Prompt("long", "The quick brown fox jumps over my dog!", new_tokens=20)],
+        prompts=[Prompt("short", "Hello."), Prompt("long", "The quick brown fox", new_tokens=20)],
         directory="Tests/CheckpointTests/Fixtures/tiny/model",
         keep_everything=True,
     ),
