@@ -1,2 +1,33 @@
+// Which levels this processor can run, and their tables.
 // SPDX-License-Identifier: Apache-2.0
+
 #include "llorch_kernels.h"
+
+extern const llk_kernels llk_kernels_generic;
+#if defined(__x86_64__)
+extern const llk_kernels llk_kernels_avx2;
+extern const llk_kernels llk_kernels_avx512;
+#endif
+
+bool llk_is_supported(llk_level level) {
+    switch (level) {
+        case LLK_GENERIC: return true;
+#if defined(__x86_64__)
+        // These builtins ask the operating system's register state (XGETBV) as well.
+        case LLK_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        case LLK_AVX512: return __builtin_cpu_supports("avx512f");
+#endif
+        default: return false;
+    }
+}
+
+const llk_kernels *llk_kernels_for(llk_level level) {
+    switch (level) {
+        case LLK_GENERIC: return &llk_kernels_generic;
+#if defined(__x86_64__)
+        case LLK_AVX2: return &llk_kernels_avx2;
+        case LLK_AVX512: return &llk_kernels_avx512;
+#endif
+        default: return 0;
+    }
+}

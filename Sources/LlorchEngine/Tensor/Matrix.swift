@@ -1,0 +1,75 @@
+// Owned row-major storage of rank two, zeroed at birth. Not an array library: no views with other strides,
+// no arithmetic. Rows are padded so that kernels may write whole panels.
+// SPDX-License-Identifier: Apache-2.0
+
+import CLlorchKernels
+import Glibc
+
+/// A matrix of `rows` × `columns` floats; each row starts on a 64-byte boundary and has `stride` floats.
+package struct Matrix: ~Copyable {
+    package let rows: Int
+    package let columns: Int
+    /// Columns rounded up to a whole number of the widest panels; what lies behind `columns` is scratch.
+    package let stride: Int
+    let base: UnsafeMutablePointer<Float>
+
+    /// - Precondition: sizes are positive and fit in memory; they come from a checked configuration.
+    package init(rows: Int, columns: Int) {
+        precondition(rows >= 0 && columns >= 0, "a matrix has \(rows) rows, \(columns) columns")
+        self.rows = rows
+        self.columns = columns
+        stride = columns.roundedUp(toMultipleOf: LLK_ROW_GRANULE)
+        unsafe base = .allocateZeroedPages(count: rows * stride)
+    }
+
+    deinit { unsafe free(base) }
+
+    /// Bytes this matrix holds in memory.
+    package var byteCount: Int { rows * stride * MemoryLayout<Float>.size }
+
+    /// The values of one row, `columns` long.
+    @_lifetime(borrow self)
+    package func row(_ index: Int) -> Span<Float> {
+        precondition(index >= 0 && index < rows, "row \(index) of \(rows)")
+        let span = unsafe Span(_unsafeStart: base + index * stride, count: columns)
+        return unsafe _overrideLifetime(span, borrowing: self)
+    }
+
+    /// The values of one row, to be written; the first `width` of them where a width is given.
+    @_lifetime(&self)
+    package mutating func mutableRow(_ index: Int, width: Int? = nil) -> MutableSpan<Float> {
+        let width = width ?? columns
+        precondition(
+            index >= 0 && index < rows && width >= 0 && width <= columns,
+            "\(width) columns of row \(index) of \(rows) × \(columns)")
+        let span = unsafe MutableSpan(_unsafeStart: base + index * stride, count: width)
+        return unsafe _overrideLifetime(span, mutating: &self)
+    }
+}
+
+extension Int {
+    package func roundedUp(toMultipleOf granule: Int) -> Int {
+        (self + granule - 1) / granule * granule
+    }
+}
+
+extension UnsafeMutablePointer<Float> {
+    /// Zeroed floats on a 2 MiB boundary where the block is large, with huge pages asked for: a decode
+    /// step reads every weight once, and 4 KiB pages cost a tenth of the bandwidth.
+    ///
+    /// Freed with `free`. Ends the process when memory is exhausted, as Swift's own allocations do.
+    static func allocateZeroedPages(count: Int) -> UnsafeMutablePointer<Float> {
+        let bytes = max(count, 1) * MemoryLayout<Float>.size
+        let hugePage = 2 << 20
+        let alignment = bytes >= hugePage ? hugePage : 64
+        let size = bytes.roundedUp(toMultipleOf: alignment)
+        var memory: UnsafeMutableRawPointer?
+        let status = unsafe posix_memalign(&memory, alignment, size)
+        guard status == 0, let memory = unsafe memory else {
+            preconditionFailure("out of memory: \(size) bytes")
+        }
+        if alignment == hugePage { unsafe madvise(memory, size, MADV_HUGEPAGE) }
+        unsafe memset(memory, 0, size)
+        return unsafe memory.bindMemory(to: Float.self, capacity: max(count, 1))
+    }
+}
