@@ -65,11 +65,16 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
-            name: "TestSupport", dependencies: ["LlorchEngine"], path: "Tests/TestSupport",
-            swiftSettings: settings),
+            name: "TestSupport", dependencies: ["LlorchEngine", "LlorchProtocol"],
+            path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
             name: "LlorchEngineTests",
             dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
+        // Fixtures are read where they lie: copying them beside the tests would copy models too.
+        .testTarget(
+            name: "CheckpointTests",
+            dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
+            exclude: ["Fixtures"], swiftSettings: settings),
     ]
 )

@@ -1,0 +1,77 @@
+// Runs the shipped forward pass for the checkpoints: over the model as it is, or with one thing
+// broken.
+// SPDX-License-Identifier: Apache-2.0
+
+package import LlorchEngine
+import LlorchProtocol
+import Synchronization
+
+/// What was loaded and run already in this process: many checkpoints look at the same run.
+struct EngineRuns {
+    var model: GPT2?
+    var recordings: [String: ActivationRecorder] = [:]
+}
+
+extension CheckpointModel {
+    package typealias Source = AlteredSource<SafetensorsModel>
+
+    /// Everything that one forward pass over a prompt shows, all rows' logits included.
+    package func recording(of prompt: String) throws -> ActivationRecorder {
+        let ids = try self.prompt(prompt).ids
+        return try runs.withLock { runs in
+            if let recording = runs.recordings[prompt] { return recording }
+            let recording = Self.run(ids, over: try loaded(&runs))
+            runs.recordings[prompt] = recording
+            return recording
+        }
+    }
+
+    /// The same over tensors or a configuration that were changed.
+    ///
+    /// One at a time, so that a large model is not in memory many times over.
+    package func recording(
+        of prompt: String, altering: (inout Source) throws -> Void
+    ) throws -> ActivationRecorder {
+        let ids = try self.prompt(prompt).ids
+        return try runs.withLock { _ in
+            var source = try source()
+            try altering(&source)
+            return Self.run(ids, over: try Self.load(&source))
+        }
+    }
+
+    /// Lends a session over the model as it is; one at a time.
+    package func withSession(_ body: (inout EngineSession) throws -> Void) throws {
+        try runs.withLock { runs in
+            var session = EngineSession(try loaded(&runs))
+            try body(&session)
+        }
+    }
+
+    private func source() throws -> Source {
+        AlteredSource(
+            try SafetensorsModel(
+                ModelDirectory(path: directory), configuration: configuration))
+    }
+
+    private func loaded(_ runs: inout EngineRuns) throws -> GPT2 {
+        if let model = runs.model { return model }
+        var source = try source()
+        let model = try Self.load(&source)
+        runs.model = model
+        return model
+    }
+
+    private static func load(_ source: inout Source) throws -> GPT2 {
+        guard let kernels = Kernels(.best) else {
+            throw Missing(description: "no kernels for \(InstructionSet.best.rawValue)")
+        }
+        return try GPT2(reading: &source, kernels: kernels)
+    }
+
+    private static func run(_ ids: [TokenID], over model: GPT2) -> ActivationRecorder {
+        var session = EngineSession(model)
+        session.forward(ids)
+        return session.recorder
+    }
+}
