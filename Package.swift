@@ -65,8 +65,11 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
-            name: "TestSupport", dependencies: ["LlorchEngine", "LlorchProtocol"],
+            name: "TestSupport", dependencies: ["LlorchProtocol", "LlorchEngine"],
             path: "Tests/TestSupport", swiftSettings: settings),
+        .testTarget(
+            name: "LlorchProtocolTests", dependencies: ["LlorchProtocol"],
+            swiftSettings: settings),
         .testTarget(
             name: "LlorchEngineTests",
             dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],

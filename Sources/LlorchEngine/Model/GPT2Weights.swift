@@ -8,10 +8,10 @@ extension GPT2 {
     ///   - source: the tensors.
     ///   - kernels: the instruction-set level to pack for.
     ///   - progress: called with the fraction read, after each slice.
-    /// - Throws: what the source throws.
+    /// - Throws: what the source or `progress` throws, which may so end the loading.
     package init<Source: TensorSource>(
-        reading source: inout Source, kernels: Kernels, progress: (Double) -> Void = { _ in }
-    ) throws(ModelFileError) {
+        reading source: inout Source, kernels: Kernels, progress: (Double) throws -> Void = { _ in }
+    ) throws {
         let configuration = source.configuration
         var loader = WeightLoader(
             kernels: kernels,
@@ -67,8 +67,8 @@ private struct WeightLoader: ~Copyable {
 
     mutating func block<Source: TensorSource>(
         _ layer: Int, _ configuration: GPT2Configuration, from source: inout Source,
-        _ progress: (Double) -> Void
-    ) throws(ModelFileError) -> TransformerBlock {
+        _ progress: (Double) throws -> Void
+    ) throws -> TransformerBlock {
         let prefix = "h.\(layer)."
         let attentionNorm = try norm(prefix + "ln_1", configuration, from: &source, progress)
         let qkv = try linear(prefix + "attn.c_attn", from: &source, progress)
@@ -91,8 +91,8 @@ private struct WeightLoader: ~Copyable {
 
     mutating func norm<Source: TensorSource>(
         _ name: String, _ configuration: GPT2Configuration, from source: inout Source,
-        _ progress: (Double) -> Void
-    ) throws(ModelFileError) -> LayerNorm {
+        _ progress: (Double) throws -> Void
+    ) throws -> LayerNorm {
         let width = configuration.hiddenSize
         return LayerNorm(
             weight: try rows(name + ".weight", count: 1, width: width, from: &source, progress),
@@ -102,8 +102,8 @@ private struct WeightLoader: ~Copyable {
 
     /// A Conv1D: weights are stored [in, out] and used so (decision D-21).
     mutating func linear<Source: TensorSource>(
-        _ name: String, from source: inout Source, _ progress: (Double) -> Void
-    ) throws(ModelFileError) -> Linear {
+        _ name: String, from source: inout Source, _ progress: (Double) throws -> Void
+    ) throws -> Linear {
         let (inputs, outputs) = size(of: name + ".weight", in: source)
         var builder = PackedMatrix.Builder(
             inputSize: inputs, outputSize: outputs, kernels: kernels)
@@ -116,8 +116,8 @@ private struct WeightLoader: ~Copyable {
 
     /// A token table [V, C], packed as the output matrix [C, V].
     mutating func table<Source: TensorSource>(
-        _ name: String, from source: inout Source, _ progress: (Double) -> Void
-    ) throws(ModelFileError) -> PackedMatrix {
+        _ name: String, from source: inout Source, _ progress: (Double) throws -> Void
+    ) throws -> PackedMatrix {
         let (outputs, inputs) = size(of: name, in: source)
         var builder = PackedMatrix.Builder(
             inputSize: inputs, outputSize: outputs, kernels: kernels)
@@ -130,19 +130,19 @@ private struct WeightLoader: ~Copyable {
     /// All values of a tensor of `count` rows.
     mutating func rows<Source: TensorSource>(
         _ name: String, count: Int, width: Int, from source: inout Source,
-        _ progress: (Double) -> Void
-    ) throws(ModelFileError) -> [Float] {
+        _ progress: (Double) throws -> Void
+    ) throws -> [Float] {
         var values = [Float](repeating: 0, count: count * width)
         var span = values.mutableSpan
         try source.read(name, rows: 0..<count, into: &span)
-        advance(by: count * width, progress)
+        try advance(by: count * width, progress)
         return values
     }
 
     private mutating func forEachSlice<Source: TensorSource>(
         _ name: String, rows: Int, width: Int, _ source: inout Source,
-        _ progress: (Double) -> Void, _ body: (_ first: Int, _ values: Span<Float>) -> Void
-    ) throws(ModelFileError) {
+        _ progress: (Double) throws -> Void, _ body: (_ first: Int, _ values: Span<Float>) -> Void
+    ) throws {
         if slice.columns < width { slice = Matrix(rows: 1, columns: width) }
         let step = slice.columns / width
         for first in stride(from: 0, to: rows, by: step) {
@@ -151,13 +151,13 @@ private struct WeightLoader: ~Copyable {
             var span = slice.mutableRow(0, width: count)
             try source.read(name, rows: range, into: &span)
             body(first, slice.row(0).extracting(first: count))
-            advance(by: count, progress)
+            try advance(by: count, progress)
         }
     }
 
-    private mutating func advance(by count: Int, _ progress: (Double) -> Void) {
+    private mutating func advance(by count: Int, _ progress: (Double) throws -> Void) throws {
         done += count
-        progress(Double(done) / Double(total))
+        try progress(Double(done) / Double(total))
     }
 
     /// - Precondition: the source checked that the tensor is there and a matrix.

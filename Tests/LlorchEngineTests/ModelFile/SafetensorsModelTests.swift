@@ -206,9 +206,9 @@ struct SafetensorsModelTests {
                 + "found '../b.safetensors'"
         ),
         (
-            #"{"weight_map": {"a": "/etc/passwd"}}"#,
+            #"{"weight_map": {"a": "/tmp/b.safetensors"}}"#,
             "the file of tensor 'a' must be the name of a .safetensors file in the same directory, "
-                + "found '/etc/passwd'"
+                + "found '/tmp/b.safetensors'"
         ),
         (
             #"{"weight_map": {"a": "b\u0000.safetensors"}}"#,
