@@ -74,6 +74,10 @@ let package = Package(
             name: "LlorchEngineTests",
             dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
+        .testTarget(
+            name: "LlorchQueueTests",
+            dependencies: ["LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport"],
+            swiftSettings: settings),
         // Fixtures are read where they lie: copying them beside the tests would copy models too.
         .testTarget(
             name: "CheckpointTests",

@@ -229,20 +229,18 @@ package struct Dispatcher {
         into actions: inout [Action]
     ) {
         let id = reference.jobID
-        guard var entry = jobs[id] else { return }
-        let verdict = entry.judge(event, model: workersByName[worker]?.status?.model)
-        entry.heard(.running, now: now, configuration)
-        let isMuted = entry.isAnswered
-        jobs[id] = entry
+        let model = workersByName[worker]?.status?.model
+        guard let verdict = jobs[id]?.judge(event, model: model) else { return }
+        jobs[id]?.heard(.running, now: now, configuration)
         switch verdict {
         case .new where event.isTerminal:
             actions.append(.send(.acknowledge(reference), worker: worker, .control))
             end(id, with: event, from: worker, now: now, into: &actions)
         case .new:
-            if !isMuted { actions.append(.deliver(event, jobID: id)) }
+            if jobs[id]?.isAnswered == false { actions.append(.deliver(event, jobID: id)) }
         case .known:
             break
-        case .gap where event.isTerminal && entry.cancelAt != nil:
+        case .gap where event.isTerminal && jobs[id]?.cancelAt != nil:
             finish(id, with: .error(Self.cancelled), into: &actions)
         case .gap:
             jobs[id]?.askSoon(now: now, configuration)
