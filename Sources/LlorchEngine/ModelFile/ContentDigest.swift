@@ -71,7 +71,8 @@ package struct ContentDigest: Sendable, Hashable {
     }
 
     package mutating func update(_ text: String) {
-        update(Array(text.utf8).span)
+        let bytes = Array(text.utf8)
+        update(bytes.span)
     }
 
     /// Takes the value of another digest.

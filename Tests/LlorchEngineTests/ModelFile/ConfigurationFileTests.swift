@@ -149,6 +149,7 @@ struct ConfigurationFileTests {
     }
 
     private func parse(_ text: String) throws -> GPT2Configuration {
-        try GPT2Configuration(parsing: Array(text.utf8).span, path: "m/config.json")
+        let bytes = Array(text.utf8)
+        return try GPT2Configuration(parsing: bytes.span, path: "m/config.json")
     }
 }

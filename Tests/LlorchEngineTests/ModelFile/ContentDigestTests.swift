@@ -12,7 +12,8 @@ struct ContentDigestTests {
         var digest = ContentDigest()
         digest.update("wte.weight")
         digest.update(-3)
-        digest.update(([1, -2.5, 0, -0.0, .infinity, 1e-45, 7, 8, 9] as [Float]).span)
+        let floats: [Float] = [1, -2.5, 0, -0.0, .infinity, .leastNonzeroMagnitude, 7, 8, 9]
+        digest.update(floats.span)
         #expect(digest.hexadecimal == "78cfbdaa783e0207d6eb1736aaf6ad45")
     }
 
@@ -74,13 +75,15 @@ struct ContentDigestTests {
 
     private func digest(of units: some Collection<UInt32>) -> String {
         var digest = ContentDigest()
-        digest.update(units.map { Float(bitPattern: $0) }.span)
+        let floats = units.map { Float(bitPattern: $0) }
+        digest.update(floats.span)
         return digest.hexadecimal
     }
 
     private func value(of units: [UInt32]) -> (high: UInt64, low: UInt64) {
         var digest = ContentDigest()
-        digest.update(units.map { Float(bitPattern: $0) }.span)
+        let floats = units.map { Float(bitPattern: $0) }
+        digest.update(floats.span)
         return digest.value
     }
 }
