@@ -81,7 +81,10 @@ let package = Package(
         // Fixtures are read where they lie: copying them beside the tests would copy models too.
         .testTarget(
             name: "CheckpointTests",
-            dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
+            dependencies: [
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport", "llorch-worker",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             exclude: ["Fixtures"], swiftSettings: settings),
     ]
 )

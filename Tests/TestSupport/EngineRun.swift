@@ -8,7 +8,7 @@ import Synchronization
 
 /// What was loaded and run already in this process: many checkpoints look at the same run.
 struct EngineRuns {
-    var model: GPT2?
+    var loaded: LoadedModel?
     var recordings: [String: ActivationRecorder] = [:]
 }
 
@@ -20,7 +20,7 @@ extension CheckpointModel {
         let ids = try self.prompt(prompt).ids
         return try runs.withLock { runs in
             if let recording = runs.recordings[prompt] { return recording }
-            let recording = Self.run(ids, over: try loaded(&runs))
+            let recording = Self.run(ids, over: try loaded(&runs).model)
             runs.recordings[prompt] = recording
             return recording
         }
@@ -36,15 +36,23 @@ extension CheckpointModel {
         return try runs.withLock { _ in
             var source = try source()
             try altering(&source)
-            return Self.run(ids, over: try Self.load(&source))
+            return Self.run(ids, over: try GPT2(reading: &source, kernels: Self.kernels()))
         }
     }
 
     /// Lends a session over the model as it is; one at a time.
     package func withSession(_ body: (inout EngineSession) throws -> Void) throws {
         try runs.withLock { runs in
-            var session = EngineSession(try loaded(&runs))
+            var session = EngineSession(try loaded(&runs).model)
             try body(&session)
+        }
+    }
+
+    /// Lends the backend that the worker runs; one at a time.
+    package func withBackend(_ body: (inout CPUBackend) throws -> Void) throws {
+        try runs.withLock { runs in
+            var backend = CPUBackend(try loaded(&runs))
+            try body(&backend)
         }
     }
 
@@ -54,19 +62,18 @@ extension CheckpointModel {
                 ModelDirectory(path: directory), configuration: configuration))
     }
 
-    private func loaded(_ runs: inout EngineRuns) throws -> GPT2 {
-        if let model = runs.model { return model }
-        var source = try source()
-        let model = try Self.load(&source)
-        runs.model = model
-        return model
+    private func loaded(_ runs: inout EngineRuns) throws -> LoadedModel {
+        if let loaded = runs.loaded { return loaded }
+        let loaded = try LoadedModel(path: directory, precision: .f32, kernels: Self.kernels())
+        runs.loaded = loaded
+        return loaded
     }
 
-    private static func load(_ source: inout Source) throws -> GPT2 {
+    private static func kernels() throws -> Kernels {
         guard let kernels = Kernels(.best) else {
             throw Missing(description: "no kernels for \(InstructionSet.best.rawValue)")
         }
-        return try GPT2(reading: &source, kernels: kernels)
+        return kernels
     }
 
     private static func run(_ ids: [TokenID], over model: GPT2) -> ActivationRecorder {

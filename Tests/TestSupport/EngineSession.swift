@@ -69,21 +69,4 @@ package struct EngineSession: ~Copyable {
 
         package var point: ObservationPoint { self == .keys ? .key : .value }
     }
-
-    /// Greedy tokens after `ids`, at most `count`; an end of text is the last.
-    package mutating func continueGreedily(_ ids: [TokenID], count: Int) throws -> [TokenID] {
-        var sampler = Sampler(vocabularySize: model.configuration.vocabularySize)
-        sampler.start(SamplingSettings(temperature: 0), seed: 42)
-        var answer: [TokenID] = []
-        var step = ids
-        while answer.count < count {
-            recorder = ActivationRecorder()
-            forward(step, logits: .last)
-            let token = try sampler.sample(lastLogits.span)
-            answer.append(token)
-            if model.configuration.endOfText.contains(Int(token)) { break }
-            step = [token]
-        }
-        return answer
-    }
 }

@@ -30,6 +30,8 @@ package struct ReferenceManifest: Sendable, Decodable {
     package struct Continuation: Sendable, Decodable {
         package var ids: [TokenID]
         package var text: String?
+        /// `MAX_TOKENS`, or `EOS` where the next token is an end of text, which is not among the ids.
+        package var stopReason: String
     }
 
     package struct Entry: Sendable, Decodable {

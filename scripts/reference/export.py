@@ -143,14 +143,18 @@ class Export:
             (step for step, margin in enumerate(margins) if margin < 2 * TOLERANCES["logits"]), len(chosen)
         )
         if chosen[:clear] != others[:clear]:
-            self.disagreements.append(f"{prompt.name}: greedy ids {chosen[:clear]} and {others[:clear]}")
-        text = self.tokenizer.decode(chosen[:clear], skip_special_tokens=False) if self.tokenizer else None
+            self.disagreements.append(f"{prompt.name}: greedy ids {chosen[:clear]}, {others[:clear]}")
+        # An end mark is neither counted nor shown.
+        is_ended = clear == len(chosen) and chosen[-1] == self.references[0].model.config.eos_token_id
+        ids = chosen[: clear - 1 if is_ended else clear]
+        text = self.tokenizer.decode(ids, skip_special_tokens=False) if self.tokenizer else None
         if text is not None:
             # Bytes that are part of no character: the engine leaves them out.
             text = text.replace("\ufffd", "")
         return {
-            "ids": chosen[:clear],
+            "ids": ids,
             "text": text,
+            "stopReason": "EOS" if is_ended else "MAX_TOKENS",
             "asked": prompt.new_tokens,
             "smallestMargin": min(margins[:clear], default=None),
         }
