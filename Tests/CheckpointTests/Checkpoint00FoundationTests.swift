@@ -129,8 +129,9 @@ private enum EventGrammar {
     }
 }
 
-/// One worker in a thread of its own and the dispatcher that feeds it, over ipc in a directory of their
-/// own. Every wait is bounded by the suite's time limit.
+/// One worker in a thread of its own and the dispatcher that feeds it.
+///
+/// They talk over ipc in a directory of their own. Every wait is bounded by the suite's time limit.
 private final class ScriptedWorker {
     private let folder: TemporaryDirectory
     private let client: DispatcherClient

@@ -156,8 +156,7 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
     /// Draws a token from the logits and decides whether the job goes on.
     private mutating func choose(_ job: inout RunningJob) {
         do {
-            let size = sampler.vocabularySize
-            let token = try sampler.sample(activations.logits.row(0).extracting(first: size))
+            let token = try Self.draw(from: activations.logits, with: &sampler)
             if let piece = try job.append(token) { pending.append(.token(piece)) }
         } catch {
             // A token without bytes or logits that are no numbers: the model is broken, not the job.
@@ -171,6 +170,14 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
         } else {
             state = .decoding(layer: 0)
         }
+    }
+
+    /// Entries behind the tokenizer's last, as padded vocabularies have them, are never chosen.
+    private static func draw(
+        from logits: borrowing Matrix, with sampler: inout Sampler
+    ) throws(SamplingError) -> TokenID {
+        let size = sampler.vocabularySize
+        return try sampler.sample(logits.row(0).extracting(first: size))
     }
 
     private mutating func finish(_ job: inout RunningJob, _ reason: StopReason) {
