@@ -75,7 +75,8 @@ let package = Package(
             dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
-            name: "LlorchQueueTests", dependencies: ["LlorchProtocol", "LlorchQueue", "TestSupport"],
+            name: "LlorchQueueTests",
+            dependencies: ["LlorchProtocol", "LlorchQueue", "TestSupport"],
             swiftSettings: settings),
         // Fixtures are read where they lie: copying them beside the tests would copy models too.
         .testTarget(
