@@ -1,5 +1,5 @@
-// Checkpoint 00 of 00 to 12: a worker without a model. Its loop and its sockets are the real ones; only
-// the backend follows a script. What the other checkpoints judge begins behind that backend.
+// Checkpoint 00 of 00 to 12: a worker without a model. Its loop and its sockets are the real ones;
+// only the backend follows a script. What the other checkpoints judge begins behind that backend.
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
@@ -13,11 +13,11 @@ import llorch_worker
 
 /// A job goes in, the event grammar comes out: `started (token | metrics)* (end | error)`.
 ///
-/// Exact: every piece, in its place, and nothing after the terminal event. Jobs run one after another,
-/// and a worker whose backend misbehaves stays up and serves the next job.
+/// Exact: every piece, in its place, and nothing after the terminal event. Jobs run one after
+/// another, and a worker whose backend misbehaves stays up and serves the next job.
 ///
-/// Usual mistakes: a token before `started`, something after `end`, two jobs at once, a job that ends
-/// without a terminal event, a worker that goes down with one job.
+/// Usual mistakes: a token before `started`, something after `end`, two jobs at once, a job that
+/// ends without a terminal event, a worker that goes down with one job.
 @Suite("Checkpoint 00: foundation", .timeLimit(.minutes(1)))
 struct Checkpoint00FoundationTests {
     @Test func aJobGoesInAndTheGrammarComesOut() throws {
@@ -67,7 +67,7 @@ struct Checkpoint00FoundationTests {
         try worker.leave()
     }
 
-    /// The negative twins: whatever the backend does, the client sees the grammar, and the next job runs.
+    /// The negative twins: whatever the backend does, the client sees the grammar.
     @Test(arguments: [
         ScriptedBackend.Ending.tokenFirst, .silence,
         .fail(JobFailure(.inferenceFailed, "broken on purpose"), afterTokens: 2),

@@ -28,7 +28,7 @@ struct Checkpoint01LayerNormTests {
     func rowsHaveMeanZeroAndVarianceOneBeforeScaleAndShift(name: String) throws {
         let model = try CheckpointModel.named(name)
         for prompt in model.prompts {
-            let recording = try model.recording(of: prompt.name) { source in
+            let recording = try model.recording(of: prompt.name, blocksOnly: 0) { source in
                 let columns = source.configuration.hiddenSize
                 source.set("h.0.ln_1.weight", to: .constant(1, count: columns))
                 source.set("h.0.ln_1.bias", to: .constant(0, count: columns))

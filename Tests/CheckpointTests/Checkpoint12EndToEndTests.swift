@@ -11,8 +11,8 @@ import Testing
 ///
 /// Exact. Three runs are equal, and so is a job that comes after another one.
 ///
-/// Usual mistakes: the cache not emptied between jobs, positions that go on from the job before, one
-/// token too many or too few, characters lost where a token ends inside one.
+/// Usual mistakes: the cache not emptied between jobs, positions that go on from the job before,
+/// one token too many or too few, characters lost where a token ends inside one.
 @Suite("Checkpoint 12: end to end")
 struct Checkpoint12EndToEndTests {
     /// What the real model is known to answer to "Hello."; not from our references.

@@ -57,8 +57,9 @@ package final class CheckpointModel: Sendable {
         let manifestURL = Self.fixtures(of: name).appending(path: "manifest.json")
         guard FileManager.default.fileExists(atPath: manifestURL.path) else {
             throw Missing(
-                description: "no reference arrays for \(name): run scripts/export-reference \(name)"
-            )
+                description:
+                    "no reference arrays for \(name): run scripts/export-reference \(name), "
+                    + "with --directory for a model that is not in the repository")
         }
         manifest = try ReferenceManifest(contentsOf: manifestURL)
         configuration = try ModelDirectory(path: directory).configuration()

@@ -29,14 +29,23 @@ extension CheckpointModel {
     /// The same over tensors or a configuration that were changed.
     ///
     /// One at a time, so that a large model is not in memory many times over.
+    ///
+    /// `altering` breaks something. With `lastBlock`, later blocks are not loaded and there are no
+    /// logits.
     package func recording(
-        of prompt: String, altering: (inout Source) throws -> Void
+        of prompt: String, blocksOnly lastBlock: Int? = nil,
+        altering: (inout Source) throws -> Void
     ) throws -> ActivationRecorder {
         let ids = try self.prompt(prompt).ids
         return try runs.withLock { _ in
             var source = try source()
             try altering(&source)
-            return Self.run(ids, over: try GPT2(reading: &source, kernels: Self.kernels()))
+            if let lastBlock {
+                source.configuration = source.configuration.with(layerCount: lastBlock + 1)
+            }
+            return Self.run(
+                ids, over: try GPT2(reading: &source, kernels: Self.kernels()),
+                logits: lastBlock == nil ? .all : .none)
         }
     }
 
@@ -76,9 +85,11 @@ extension CheckpointModel {
         return kernels
     }
 
-    private static func run(_ ids: [TokenID], over model: GPT2) -> ActivationRecorder {
+    private static func run(
+        _ ids: [TokenID], over model: GPT2, logits: LogitRows = .all
+    ) -> ActivationRecorder {
         var session = EngineSession(model)
-        session.forward(ids)
+        session.forward(ids, logits: logits)
         return session.recorder
     }
 }

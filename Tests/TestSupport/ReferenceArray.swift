@@ -60,6 +60,11 @@ package struct ReferenceArray: Sendable, Equatable {
         }
     }
 
+    /// The largest absolute value; infinities, which stand for masked scores, do not count.
+    package var greatestMagnitude: Double {
+        values.reduce(0) { $1.isFinite ? max($0, Double(abs($1))) : $0 }
+    }
+
     /// Rows of the second last axis, of an array of rank two.
     package func rows(_ range: Range<Int>) -> ReferenceArray {
         precondition(shape.count == 2, "rows of an array of rank \(shape.count)")

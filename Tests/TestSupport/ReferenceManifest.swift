@@ -30,7 +30,7 @@ package struct ReferenceManifest: Sendable, Decodable {
     package struct Continuation: Sendable, Decodable {
         package var ids: [TokenID]
         package var text: String?
-        /// `MAX_TOKENS`, or `EOS` where the next token is an end of text, which is not among the ids.
+        /// `MAX_TOKENS`, or `EOS` where an end of text follows, which is not among the ids.
         package var stopReason: String
     }
 

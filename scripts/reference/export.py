@@ -184,15 +184,14 @@ class Export:
         return sizes
 
     def compare(self, prompt, point, layer, left, right):
-        from points import TOLERANCES, largest_difference
+        from points import largest_difference, tolerance
 
-        difference = largest_difference(left, right)
+        difference, allowed = largest_difference(left, right), tolerance(point, layer, left)
         self.agreement.append(
-            {"prompt": prompt, "point": point, "layer": layer, "tolerance": TOLERANCES[point],
-             "difference": difference}
-        )  # fmt: skip
-        if difference > TOLERANCES[point]:
-            self.disagreements.append(f"{prompt}: {point}, layer {layer}: {difference} > {TOLERANCES[point]}")
+            {"prompt": prompt, "point": point, "layer": layer, "tolerance": allowed, "difference": difference}
+        )
+        if not difference <= allowed:
+            self.disagreements.append(f"{prompt}: {point}, layer {layer}: {difference} > {allowed}")
 
     def keep(self, reference, prompt, point, layer, array, first_row, fault=None):
         import numpy as np
