@@ -46,8 +46,14 @@ struct Checkpoint02QKVProjectionTests {
         try expectRejected("each square of the weight transposed") { source in
             try source.alter(weight) { $0.transposeSquares() }
         }
-        try expectRejected("bias zero") { source in
-            try source.alter(bias) { $0.multiply(by: 0) }
+        // Training moves no key's bias: it adds the same to all scores of a row. So zero may be right.
+        if point != .key {
+            try expectRejected("bias zero") { source in
+                try source.alter(bias) { $0.multiply(by: 0) }
+            }
+        }
+        try expectRejected("bias in another order") { source in
+            try source.alter(bias) { $0.rotateColumns(by: $0.shape[0] / 3) }
         }
         // A turn by one third: query gets key's columns, key gets value's, value gets query's.
         try expectRejected("query, key and value in another order") { source in
