@@ -44,7 +44,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "LlorchQueue", dependencies: ["CZMQ", "LlorchProtocol"],
-            swiftSettings: settings),
+            swiftSettings: settings + [.strictMemorySafety()]),
         .executableTarget(
             name: "llorch-worker",
             dependencies: [
@@ -76,7 +76,14 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "LlorchQueueTests",
-            dependencies: ["LlorchProtocol", "LlorchQueue", "TestSupport"],
+            dependencies: ["LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LlorchWorkerTests",
+            dependencies: [
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport", "llorch-worker",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
         // Fixtures are read where they lie: copying them beside the tests would copy models too.
         .testTarget(
