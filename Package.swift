@@ -85,5 +85,13 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
+        // Fixtures are read where they lie: copying them beside the tests would copy models too.
+        .testTarget(
+            name: "CheckpointTests",
+            dependencies: [
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport", "llorch-worker",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: ["Fixtures"], swiftSettings: settings),
     ]
 )
