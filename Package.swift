@@ -44,7 +44,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "LlorchQueue", dependencies: ["CZMQ", "LlorchProtocol"],
-            swiftSettings: settings),
+            swiftSettings: settings + [.strictMemorySafety()]),
         .executableTarget(
             name: "llorch-worker",
             dependencies: [
@@ -76,7 +76,23 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "ArchitectureTests", swiftSettings: settings),
         .testTarget(
-            name: "LlorchQueueTests", dependencies: ["LlorchProtocol", "LlorchQueue", "TestSupport"],
+            name: "LlorchQueueTests",
+            dependencies: ["LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport"],
             swiftSettings: settings),
+        .testTarget(
+            name: "LlorchWorkerTests",
+            dependencies: [
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport", "llorch-worker",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        // Fixtures are read where they lie: copying them beside the tests would copy models too.
+        .testTarget(
+            name: "CheckpointTests",
+            dependencies: [
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport", "llorch-worker",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: ["Fixtures"], swiftSettings: settings),
     ]
 )

@@ -31,3 +31,5 @@ const llk_kernels *llk_kernels_for(llk_level level) {
         default: return 0;
     }
 }
+
+const llk_kernels *llk_generic_kernels(void) { return &llk_kernels_generic; }

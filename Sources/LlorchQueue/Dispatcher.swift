@@ -153,7 +153,8 @@ package struct Dispatcher {
     package mutating func tick(now: Int64) -> [Action] {
         var actions: [Action] = []
         lookForSilence(now: now, into: &actions)
-        for id in Array(jobs.keys) {
+        let due = jobs.values.filter { $0.isDue(now: now, configuration) }.map(\.job.id)
+        for id in due {
             enforceDeadline(id, now: now, into: &actions)
             sendDueCancel(id, now: now, into: &actions)
             askIfDue(id, now: now, into: &actions)
@@ -278,12 +279,16 @@ package struct Dispatcher {
 
     // MARK: - Ends
 
-    static let cancelled = JobFailure(.cancelled, "cancelled by the client")
+    package static let cancelled = JobFailure(.cancelled, "cancelled by the client")
 
     /// Tells the client, unless it was told, and forgets the job.
     mutating func finish(_ id: String, with event: TokenEvent, into actions: inout [Action]) {
         guard let entry = jobs.removeValue(forKey: id) else { return }
-        if entry.worker == nil { waiting.removeAll { $0 == id } }
+        if let worker = entry.worker {
+            workersByName[worker]?.load -= 1
+        } else {
+            waiting.removeAll { $0 == id }
+        }
         if !entry.isAnswered { actions.append(.deliver(event, jobID: id)) }
     }
 
@@ -305,6 +310,7 @@ package struct Dispatcher {
     /// The job waits for a worker again, at its old place.
     mutating func putBack(_ id: String) {
         guard let ordinal = jobs[id]?.ordinal else { return }
+        if let worker = jobs[id]?.worker { workersByName[worker]?.load -= 1 }
         jobs[id]?.worker = nil
         jobs[id]?.stage = .sent
         let place = waiting.firstIndex { jobs[$0].map { $0.ordinal > ordinal } ?? false }

@@ -36,11 +36,9 @@ package final class DispatcherClient {
     private var ready: [Delivery] = []
     private let clock: () -> Int64
 
-    /// Binds the events endpoint; workers announce themselves there.
+    /// Binds the events endpoint, usually `bind:`; workers announce themselves there.
     ///
-    /// - Parameters:
-    ///   - events: usually `bind:`; workers connect to it.
-    ///   - clock: monotonic milliseconds.
+    /// The clock counts monotonic milliseconds. Throws `QueueAddressError`, `ZMQError` or `SystemError`.
     package init(
         events endpoint: QueueEndpoint, context: ZMQContext,
         configuration: Dispatcher.Configuration = .init(),
@@ -55,8 +53,9 @@ package final class DispatcherClient {
         eventsAddress = events.lastEndpoint
     }
 
-    /// Takes a job; its events come from `poll`. A missing seed is chosen here, so that every attempt answers alike.
+    /// Takes a job, whose events then come from `poll`.
     ///
+    /// A missing seed is chosen here, so that every attempt answers alike.
     /// - Throws: `jobIDConflict`, `queueFull`, or `invalidRequest` for a job too long to send.
     package func submit(_ job: GenerationJob) throws(JobFailure) {
         var job = job

@@ -12,6 +12,8 @@ package struct ScriptedBackend: InferenceBackend {
         package var prefillSteps = 2
         package var stepsPerToken = 1
         package var ending = Ending.maximumTokens
+        /// While true, steps go by without an event.
+        package var isHeld: @Sendable () -> Bool = { false }
 
         package init() {}
     }
@@ -77,6 +79,7 @@ package struct ScriptedBackend: InferenceBackend {
         guard let job else { return .finished }
         if let event = pending.popLast() { return .event(event) }
         compute(job)
+        if current.isHeld() { return .working }
         if stepsLeft > 0 {
             stepsLeft -= 1
             return .working

@@ -56,6 +56,9 @@ bool llk_is_supported(llk_level level);
 
 /// The functions of a level, or null where this build has none; calling them unsupported is an illegal
 /// instruction, so ask `llk_is_supported` first.
-const llk_kernels *llk_kernels_for(llk_level level);
+const llk_kernels *_Nullable llk_kernels_for(llk_level level);
+
+/// The table of the level that every processor runs.
+const llk_kernels *_Nonnull llk_generic_kernels(void);
 
 #endif

@@ -36,7 +36,8 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
         self.loaded = loaded
         cache = loaded.model.makeCache()
         activations = loaded.model.makeActivations(chunkLength: chunkLength)
-        sampler = Sampler(vocabularySize: loaded.tokenizer.vocabularySize)
+        sampler = Sampler(
+            vocabularySize: loaded.tokenizer.vocabularySize, kernels: loaded.model.kernels)
         var facts = loaded.facts
         facts.memoryBytes += UInt64(cache.byteCount + activations.byteCount)
         self.facts = facts
@@ -60,13 +61,7 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
     ) throws(JobFailure) {
         var running = try RunningJob(
             job, promptIDs: promptIDs, loaded: loaded, queuedMilliseconds: queuedMilliseconds)
-        let parameters = job.sampling
-        sampler.start(
-            SamplingSettings(
-                temperature: parameters.temperature, topK: parameters.topK,
-                topP: parameters.topP, minP: parameters.minP,
-                repetitionPenalty: parameters.repetitionPenalty),
-            seed: running.seed)
+        sampler.start(SamplingSettings(job.sampling), seed: running.seed)
         for id in job.resumeIDs { sampler.append(id) }
         cache.reset()
         pending.append(.started(running.startedEvent(modelName: facts.name)))

@@ -39,6 +39,11 @@ extension GPT2 {
         self.head = Linear(weight: output, bias: [], kernels: kernels)
     }
 
+    /// Weights of the model, a tied head counted once.
+    package var parameterCount: Int {
+        configuration.requiredTensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    }
+
     /// Bytes of all weights in memory.
     package var weightByteCount: Int {
         let float = MemoryLayout<Float>.size

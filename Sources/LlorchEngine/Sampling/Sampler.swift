@@ -6,6 +6,7 @@
 /// One job's sampler and its scratch memory, which is allocated once and serves job after job.
 package struct Sampler: ~Copyable {
     package let vocabularySize: Int
+    private let kernels: Kernels
     private var settings = SamplingSettings()
     private var generator = SeededGenerator(seed: 0)
     /// Tokens generated, resumed ones included: the counter of the generator.
@@ -15,22 +16,25 @@ package struct Sampler: ~Copyable {
     private var isGenerated: [Bool]
     /// Logits after temperature and penalty.
     private var scaled: [Float]
+    private var exponentials: [Float]
     /// Probabilities in units of 2^-40 of the greatest one; 0 for tokens filtered out.
     private var weights: [UInt64]
     private var selection: Selection
 
     /// Weight of the most likely token; the sum over a vocabulary is at most 2^63.
     private static let fullWeight: UInt64 = 1 << 40
-    /// ln 2^-40, below which a weight is 0.
-    private static let leastExponent: Float = -27.72
+    /// Well below ln 2^-41, where a weight becomes 0, and within the range of the exponential.
+    private static let leastExponent: Float = -40
 
     /// - Precondition: `vocabularySize` is from 1 to 2^23.
-    package init(vocabularySize: Int) {
+    package init(vocabularySize: Int, kernels: Kernels = .generic) {
         precondition(
             (1...1 << 23).contains(vocabularySize), "vocabulary of \(vocabularySize) tokens")
         self.vocabularySize = vocabularySize
+        self.kernels = kernels
         isGenerated = [Bool](repeating: false, count: vocabularySize)
         scaled = [Float](repeating: 0, count: vocabularySize)
+        exponentials = scaled
         weights = [UInt64](repeating: 0, count: vocabularySize)
         selection = Selection(count: vocabularySize)
         generated.reserveCapacity(vocabularySize)
@@ -97,17 +101,19 @@ package struct Sampler: ~Copyable {
     /// The greatest, the lowest id of equals.
     private static func bestToken(_ scaled: Span<Float>) throws(SamplingError) -> Int {
         var best = 0
-        for token in scaled.indices {
-            let value = scaled[token]
-            if value.isNaN { throw .notANumber(token: token) }
-            if value > scaled[best] { best = token }
+        var greatest = -Float.infinity
+        for token in scaled.indices where !(scaled[token] <= greatest) {
+            if scaled[token].isNaN { throw .notANumber(token: token) }
+            best = token
+            greatest = scaled[token]
         }
-        guard scaled[best].isFinite else { throw .notFinite(token: best) }
+        guard greatest.isFinite else { throw .notFinite(token: best) }
         return best
     }
 
     private mutating func draw(_ best: Int) -> Int {
-        Self.weigh(scaled, best, into: &weights)
+        Self.weigh(
+            scaled, best, kernels: kernels, exponentials: &exponentials, into: &weights)
         if settings.topK > 0, settings.topK < vocabularySize {
             selection.keepTop(Int(settings.topK), of: scaled, weights: &weights)
         }
@@ -131,15 +137,24 @@ package struct Sampler: ~Copyable {
         return best
     }
 
-    private static func weigh(_ scaled: [Float], _ best: Int, into weights: inout [UInt64]) {
+    /// e^(logit − best) by the kernels' own sequence, a vector at a time, then to integers.
+    private static func weigh(
+        _ scaled: [Float], _ best: Int, kernels: Kernels, exponentials: inout [Float],
+        into weights: inout [UInt64]
+    ) {
         let scaled = scaled.span
         let greatest = scaled[best]
+        var exponentials = exponentials.mutableSpan
         var weights = weights.mutableSpan
+        precondition(
+            weights.count == scaled.count && exponentials.count == scaled.count,
+            "\(weights.count) weights for \(scaled.count) logits")
         for token in scaled.indices {
-            let exponent = scaled[token] - greatest
-            weights[token] =
-                exponent > leastExponent
-                ? UInt64(Math.exponential(exponent) * Float(fullWeight)) : 0
+            exponentials[token] = max(scaled[token] - greatest, leastExponent)
+        }
+        kernels.exponentials(of: &exponentials)
+        for token in scaled.indices {
+            weights[token] = UInt64(exponentials[token] * Float(fullWeight))
         }
     }
 

@@ -17,6 +17,14 @@ package struct Kernels: Sendable {
         unsafe self.table = table
     }
 
+    /// The level that runs everywhere.
+    package static let generic = Kernels(.generic, unsafe llk_generic_kernels())
+
+    private init(_ instructionSet: InstructionSet, _ table: UnsafePointer<llk_kernels>) {
+        self.instructionSet = instructionSet
+        unsafe self.table = table
+    }
+
     /// Output columns of one weight panel at this level.
     package var panel: Int { unsafe table.pointee.panel }
 
@@ -85,13 +93,10 @@ package struct Kernels: Sendable {
         }
     }
 
-    /// y = e^x.
-    package func exponential(_ x: Span<Float>, into y: inout MutableSpan<Float>) {
-        precondition(x.count == y.count, "exp of \(x.count) values into \(y.count)")
-        unsafe x.withUnsafeBufferPointer { x in
-            unsafe y.withUnsafeMutableBufferPointer { y in
-                unsafe table.pointee.exponential(x.baseAddress, y.baseAddress, x.count)
-            }
+    /// x = e^x, within 2 ulp, in place.
+    package func exponentials(of x: inout MutableSpan<Float>) {
+        unsafe x.withUnsafeMutableBufferPointer { x in
+            unsafe table.pointee.exponential(x.baseAddress, x.baseAddress, x.count)
         }
     }
 }

@@ -8,9 +8,22 @@ struct BytePairEncoding: Sendable {
     let merges: MergeTable
     /// Token of each single byte.
     let byteTokens: [TokenID]
+    /// Rank of each pair of bytes, first << 8 | second: most look-ups are the first of a piece.
+    private let bytePairRanks: [UInt32]
 
     /// Longest piece that is scanned; beyond it the heap is faster.
     private static let scanLimit = 48
+
+    init(merges: MergeTable, byteTokens: [TokenID]) {
+        self.merges = merges
+        self.byteTokens = byteTokens
+        var ranks: [UInt32] = []
+        ranks.reserveCapacity(1 << 16)
+        for left in byteTokens {
+            for right in byteTokens { ranks.append(merges.rank(left, right)) }
+        }
+        bytePairRanks = ranks
+    }
 
     /// Appends the tokens of `piece`, which is not empty, to `tokens`.
     func append(_ piece: Span<UInt8>, to tokens: inout [TokenID], scratch: inout MergeHeap) {
@@ -26,11 +39,10 @@ struct BytePairEncoding: Sendable {
         // Rank of the pair that begins at each symbol; the last begins none.
         var ranks = InlineArray<48, UInt32>(repeating: MergeTable.noRank)
         var count = piece.count
-        for index in 0..<count {
-            symbols[index] = byteTokens[Int(piece[index])]
-        }
+        symbols[0] = byteTokens[Int(piece[0])]
         for index in 1..<count {
-            ranks[index - 1] = merges.rank(symbols[index - 1], symbols[index])
+            symbols[index] = byteTokens[Int(piece[index])]
+            ranks[index - 1] = bytePairRanks[Int(piece[index - 1]) << 8 | Int(piece[index])]
         }
         while count > 1 {
             var best = 0

@@ -5,9 +5,8 @@ import LlorchProtocol
 
 /// Pair of token ids to rank, lower merges first; an open-addressing table.
 struct MergeTable: Sendable {
-    /// left << 32 | right; all ones is free.
-    private var pairs: [UInt64]
-    private var ranks: [UInt32]
+    /// left << 42 | right << 21 | rank; all ones is free.
+    private var slots: [UInt64]
     /// The token each merge makes, by rank.
     private(set) var results: [TokenID] = []
     private let shift: UInt64
@@ -15,11 +14,12 @@ struct MergeTable: Sendable {
 
     static let noRank = UInt32.max
     private static let free = UInt64.max
+    /// Ids and ranks are below `TokenizerParts.maximumTokens`, 2^20.
+    private static let fieldBits: UInt64 = 21
 
     init(capacity: Int) {
         let bits = max(4, Int.bitWidth - (capacity * 2).leadingZeroBitCount)
-        pairs = [UInt64](repeating: Self.free, count: 1 << bits)
-        ranks = [UInt32](repeating: Self.noRank, count: 1 << bits)
+        slots = [UInt64](repeating: Self.free, count: 1 << bits)
         shift = UInt64(64 - bits)
         multiplier = HashMultiplier.random()
         results.reserveCapacity(capacity)
@@ -27,14 +27,13 @@ struct MergeTable: Sendable {
 
     /// Adds the merge of the next rank; false when the pair has one already.
     mutating func append(left: TokenID, right: TokenID, result: TokenID) -> Bool {
-        let pair = UInt64(left) << 32 | UInt64(right)
+        let pair = UInt64(left) << Self.fieldBits | UInt64(right)
         var slot = Int((pair &* multiplier) >> shift)
-        while pairs[slot] != Self.free {
-            if pairs[slot] == pair { return false }
-            slot = (slot + 1) & (pairs.count - 1)
+        while slots[slot] != Self.free {
+            if slots[slot] >> Self.fieldBits == pair { return false }
+            slot = (slot + 1) & (slots.count - 1)
         }
-        pairs[slot] = pair
-        ranks[slot] = UInt32(results.count)
+        slots[slot] = pair << Self.fieldBits | UInt64(results.count)
         results.append(result)
         return true
     }
@@ -42,13 +41,15 @@ struct MergeTable: Sendable {
     /// Rank of the merge of `left` and `right`, `noRank` when they do not merge.
     @inline(__always)
     func rank(_ left: TokenID, _ right: TokenID) -> UInt32 {
-        let pair = UInt64(left) << 32 | UInt64(right)
+        let pair = UInt64(left) << Self.fieldBits | UInt64(right)
         var slot = Int((pair &* multiplier) >> shift)
         while true {
-            let found = pairs[slot]
-            if found == pair { return ranks[slot] }
+            let found = slots[slot]
+            if found >> Self.fieldBits == pair {
+                return UInt32(found & (1 << Self.fieldBits - 1))
+            }
             if found == Self.free { return Self.noRank }
-            slot = (slot + 1) & (pairs.count - 1)
+            slot = (slot + 1) & (slots.count - 1)
         }
     }
 }

@@ -38,7 +38,7 @@ extension TokenizerParts {
             self.tokens.append((spelling, id))
         }
         for (index, merge) in merges.enumerated() {
-            try appendMerge(merge[...], "merge \(index)")
+            try appendMerge(line: merge.utf8.span, "merge \(index)")
         }
     }
 
@@ -77,17 +77,27 @@ extension TokenizerParts {
     }
 
     private mutating func appendMerges(lines bytes: [UInt8]) throws(TokenizerError) {
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw invalid("document", "UTF-8", "other bytes", file: mergesFile)
-        }
+        let bytes = bytes.span
+        var start = 0
         var number = 0
-        for line in text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false) {
+        while start < bytes.count {
+            var end = start
+            while end < bytes.count, bytes[end] != UInt8(ascii: "\n") { end += 1 }
+            let next = end + 1
+            if end > start, bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
             number += 1
-            var line = Substring(line)
-            if line.unicodeScalars.last == "\r" { line.unicodeScalars.removeLast() }
-            if line.isEmpty || number == 1 && line.hasPrefix("#version") { continue }
-            try appendMerge(line, "line \(number)")
+            let line = bytes.extracting(start..<end)
+            if !line.isEmpty, number > 1 || !Self.isVersion(line) {
+                try appendMerge(line: line, "line \(number)")
+            }
+            start = next
         }
+    }
+
+    /// `#version: 0.2`, the first line of most files.
+    private static func isVersion(_ line: Span<UInt8>) -> Bool {
+        let mark = Array("#version".utf8)
+        return line.count >= mark.count && mark.indices.allSatisfy { line[$0] == mark[$0] }
     }
 
     private mutating func appendMerges(values: JSONValue?) throws(TokenizerError) {
@@ -96,11 +106,11 @@ extension TokenizerParts {
         }
         for (index, merge) in merges.enumerated() {
             if let text = merge.asString {
-                try appendMerge(text[...], "model.merges[\(index)]")
+                try appendMerge(line: text.utf8.span, "model.merges[\(index)]")
             } else if let pair = merge.asArray, pair.count == 2, let left = pair[0].asString,
                 let right = pair[1].asString
             {
-                self.merges.append((left[...], right[...]))
+                try appendMerge(left.utf8.span, right.utf8.span, "model.merges[\(index)]")
             } else {
                 throw invalid(
                     "model.merges[\(index)]", "\"a b\" or [\"a\", \"b\"]", merge.kindName)
@@ -109,15 +119,18 @@ extension TokenizerParts {
     }
 
     private mutating func appendMerge(
-        _ text: Substring, _ field: String
+        line: Span<UInt8>, _ field: @autoclosure () -> String
     ) throws(TokenizerError) {
-        let parts = text.unicodeScalars.split(separator: " ", omittingEmptySubsequences: false)
-        guard parts.count == 2 else {
+        let space = UInt8(ascii: " ")
+        guard let middle = line.indices.first(where: { line[$0] == space }), middle > 0,
+            middle + 1 < line.count,
+            !(middle + 1..<line.count).contains(where: { line[$0] == space })
+        else {
             throw invalid(
-                field, "two tokens with one space between them", "\(parts.count) parts",
+                field(), "two tokens with one space between them", "something else",
                 file: mergesFile)
         }
-        merges.append((Substring(parts[0]), Substring(parts[1])))
+        try appendMerge(line.extracting(..<middle), line.extracting((middle + 1)...), field())
     }
 
     private mutating func appendAddedTokens(_ value: JSONValue?) throws(TokenizerError) {
@@ -183,7 +196,7 @@ extension TokenizerParts {
         let found =
             switch value {
             case .bool(let flag): "\(flag)"
-            case .string(let text): "\"\(text.prefix(40))\""
+            case .string(let text): Self.quoted(text)
             case .number(let number): number.literal
             case .null, .array, .object: value.kindName
             }

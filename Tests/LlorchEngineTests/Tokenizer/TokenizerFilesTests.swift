@@ -62,7 +62,7 @@ import Testing
         (#""a a", "aa b""#, #""a a", "aa  b""#, "model.merges[1]"),
         (#""a a", "aa b""#, #""a a", "b b""#, "merge 1"),
         (#""a a", "aa b""#, #""a a", "a a""#, "merge 1"),
-        (#""a a", "aa b""#, #""a a", "あ b""#, "merge 1"),
+        (#""a a", "aa b""#, #""a a", "あ b""#, "model.merges[1]"),
         (#""aab": 257"#, #""aab": 256"#, "token ids"),
         (#""aab": 257"#, #""aab": 1048575"#, "token ids"),
         (#""aab": 257"#, #""aab": -1"#, "model.vocab: a token's id"),

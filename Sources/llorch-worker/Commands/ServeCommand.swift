@@ -1,0 +1,108 @@
+// The worker itself: from arguments to the loop. What the loop does: WorkerLoop.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+public import ArgumentParser
+import LlorchEngine
+import LlorchQueue
+public import Logging
+
+struct ServeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Takes jobs from ZeroMQ and sends token events back (the default).",
+        discussion: """
+            Addresses begin with bind: or connect:. Choose ports below 32768: above it a reconnecting
+            peer can occupy them. SIGTERM drains, a second one stops at once.
+
+            EXAMPLES
+              llorch-worker serve --worker-id w1
+              llorch-worker serve --worker-id w2 --model gpt2 \\
+                --jobs bind:tcp://127.0.0.1:5611 --control bind:tcp://127.0.0.1:5612
+            """)
+
+    @Option(help: "The worker's name, unique among the workers of one dispatcher.")
+    var workerId: String = "worker"
+
+    @OptionGroup var model: ModelOptions
+
+    @Option(help: "Where jobs come from.")
+    var jobs: String = "bind:tcp://127.0.0.1:5601"
+
+    @Option(help: "Where cancels, acknowledgements and pings come from.")
+    var control: String = "bind:tcp://127.0.0.1:5602"
+
+    @Option(help: "Where events go.")
+    var events: String = "connect:tcp://127.0.0.1:5600"
+
+    @Option(help: "The jobs address as dispatchers reach it, where it is not the bound one.")
+    var advertiseJobs: String?
+
+    @Option(help: "The control address as dispatchers reach it.")
+    var advertiseControl: String?
+
+    @Option(help: "Seconds the running job may still take after SIGTERM.")
+    var drainTimeout: Double = 5
+
+    @Option(help: "A directory where the number of the last start is kept.")
+    var stateDirectory: String?
+
+    @Option(help: "Tokens of a prefill chunk. Never changes a result.")
+    var chunk: Int?
+
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel: Logger.Level = .info
+
+    // pool-managerd passes it to every worker; a CPU has no use for it.
+    @Option(help: .hidden)
+    var gpuDevice: Int?
+
+    func validate() throws {
+        guard !workerId.isEmpty else { throw ValidationError("--worker-id must not be empty") }
+        guard drainTimeout >= 0, drainTimeout <= 86_400 else {
+            throw ValidationError("--drain-timeout must be 0 to 86400 seconds")
+        }
+        guard chunk ?? 1 >= 1 else { throw ValidationError("--chunk must be at least 1") }
+    }
+
+    func run() throws {
+        var logger = Logger(label: "llorch-worker") {
+            StreamLogHandler.standardError(label: $0)
+        }
+        logger.logLevel = logLevel
+        logger[metadataKey: "worker_id"] = "\(workerId)"
+        var options = WorkerOptions(
+            name: workerId, jobs: try QueueEndpoint(parsing: jobs, default: .bind),
+            control: try QueueEndpoint(parsing: control, default: .bind),
+            events: try QueueEndpoint(parsing: events, default: .connect))
+        options.advertisedJobs = advertiseJobs
+        options.advertisedControl = advertiseControl
+        options.drainTimeout = Int64((drainTimeout * 1000).rounded())
+        options.stateDirectory = stateDirectory
+        let path = try model.path()
+        let isa = try model.kernels().instructionSet.rawValue
+        logger.info(
+            "startup",
+            metadata: [
+                "model": "\(path)", "precision": "\(model.precision.rawValue)",
+                "isa": "\(isa)",
+                "jobs": "\(options.jobs)", "control": "\(options.control)",
+                "events": "\(options.events)",
+            ])
+        let shutdown = try ShutdownSignal.handlingTermination()
+        try WorkerLoop.run(options, shutdown: shutdown, logger: logger) { progress in
+            var logged = -1
+            let loaded = try model.load { fraction in
+                let quarter = Int(fraction * 4)
+                if quarter > logged {
+                    logged = quarter
+                    logger.info(
+                        "model_load_progress", metadata: ["percent": "\(quarter * 25)"])
+                }
+                try progress(fraction)
+            }
+            return CPUBackend(loaded, chunkLength: chunk)
+        }
+    }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}
