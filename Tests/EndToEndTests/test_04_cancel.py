@@ -63,16 +63,18 @@ def test_the_next_job_is_as_if_nothing_had_been(base_worker, dispatcher):
         e["ids"] for e in after if e["type"] == "token"]
 
 
-def test_latency_in_prefill_decode_and_queue(base_worker, dispatcher):
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_latency_in_prefill_decode_and_queue(base_worker, dispatcher, count):
     choice = random.Random(4)
     taken = {"prefill": [], "decode": [], "queued": []}
-    for _ in range(40):
+    for _ in range(count * 2 // 5):
         job = dispatcher.send(LONG_PROMPT, max_tokens=8)
         dispatcher.until_job(job, "started")
         dispatcher.listen(choice.uniform(0, 0.4))
         assert not any(event["type"] == "token" for event in dispatcher.of(job))
         taken["prefill"].append(cancelled(dispatcher, job))
-    for _ in range(40):
+    for _ in range(count * 2 // 5):
         job = dispatcher.send("Hello", max_tokens=900)
         for _ in range(choice.randrange(1, 6)):
             dispatcher.until_job(job, "token")
@@ -80,7 +82,7 @@ def test_latency_in_prefill_decode_and_queue(base_worker, dispatcher):
         taken["decode"].append(cancelled(dispatcher, job))
     running = dispatcher.send("Hello", max_tokens=900)
     dispatcher.until_job(running, "token")
-    for _ in range(20):
+    for _ in range(count // 5):
         job = dispatcher.send("Hello")
         dispatcher.until_job(job, "accepted")
         taken["queued"].append(cancelled(dispatcher, job))

@@ -67,3 +67,14 @@ def test_sampled_text(worker_binary, directory, isa_levels):
     for level in isa_levels:
         for chunk in CHUNKS:
             assert sample("--isa", level, "--chunk", chunk) == expected, (level, chunk)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_124m_model(worker_binary, base_model, text, isa_levels):
+    """The generic level computes without vectors: minutes."""
+    expected = perplexity(worker_binary, base_model, text)
+    for level in isa_levels:
+        for chunk in ("7", "64", "1024"):
+            found = perplexity(worker_binary, base_model, text, "--isa", level, "--chunk", chunk)
+            assert found == expected, (level, chunk)
