@@ -64,5 +64,8 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+        .testTarget(
+            name: "LlorchProtocolTests", dependencies: ["LlorchProtocol"],
+            swiftSettings: settings),
     ]
 )

@@ -1,10 +1,10 @@
-// What a dispatcher says to a worker. One frame, one JSON object. Parsing and writing: the extensions beside it.
+// What a dispatcher says to a worker. One frame, one JSON object. Bytes: DispatcherMessage+JSON.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 /// Names one copy of a job: `attempt` is a fencing token that the dispatcher owns.
 package struct JobReference: Sendable, Hashable {
     package var jobID: String
-    /// From 1.
+    /// From 1; 0 in the answer to a job whose attempt could not be read.
     package var attempt: UInt32
 
     package init(jobID: String, attempt: UInt32) {

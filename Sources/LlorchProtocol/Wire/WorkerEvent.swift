@@ -1,4 +1,4 @@
-// What a worker says to its dispatcher. One frame, one JSON object. Parsing and writing: the extensions beside it.
+// What a worker says to its dispatcher. One frame, one JSON object. Bytes: WorkerEvent+Parsing.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 /// A message on the `events` socket.

@@ -1,0 +1,142 @@
+// The bodies an HTTP client sends, and the body a refused one gets back.
+// The same rules as on the queue (JobValidation); unknown members are ignored here.
+// SPDX-License-Identifier: Apache-2.0
+
+/// The body of `POST /execute`.
+package struct ExecuteRequest: Sendable, Hashable {
+    package var job: GenerationJob
+
+    /// Reads and validates a body; deadline and correlation id come from headers, not from here.
+    package init(parsing bytes: Span<UInt8>) throws(WireError) {
+        var reader = FieldReader(try httpObject(bytes))
+        let fields = JobFields(sharedFrom: &reader)
+        guard reader.problems.isEmpty else { throw WireError(httpSchema: reader.problems) }
+        do {
+            job = try JobValidation.job(from: fields)
+        } catch {
+            throw WireError(.invalid, JobFailure(invalid: error.errors))
+        }
+    }
+
+    package init(parsing bytes: [UInt8]) throws(WireError) {
+        try self.init(parsing: bytes.span)
+    }
+}
+
+/// The body of `POST /cancel`.
+package struct CancelRequest: Sendable, Hashable {
+    package var jobID: String
+
+    package init(parsing bytes: Span<UInt8>) throws(WireError) {
+        var reader = FieldReader(try httpObject(bytes))
+        guard let jobID = reader.required("job_id", .text) else {
+            throw WireError(httpSchema: reader.problems)
+        }
+        self.jobID = jobID
+    }
+
+    package init(parsing bytes: [UInt8]) throws(WireError) {
+        try self.init(parsing: bytes.span)
+    }
+}
+
+private func httpObject(_ bytes: Span<UInt8>) throws(WireError) -> JSONObject {
+    let value: JSONValue
+    do {
+        value = try StrictJSON.parse(bytes, limits: .http)
+    } catch {
+        throw WireError(http: error)
+    }
+    guard let object = value.asObject else {
+        throw WireError(httpSchema: [
+            FieldError(
+                field: "body", constraint: "type(object)",
+                message: "the body must be an object, found \(value.kindName)")
+        ])
+    }
+    return object
+}
+
+extension WireError {
+    /// The status of the answer to a body that ended in this error.
+    package var httpStatus: Int {
+        switch kind {
+        case .tooLarge: 413
+        case .schema: 422
+        case .syntax, .invalid, .unsupportedVersion: 400
+        }
+    }
+
+    /// The JSON of the answer, `{"errors":[…]}` (decision D-07).
+    package func errorsBody() -> [UInt8] { failure.errorsBody() }
+
+    fileprivate init(http error: JSONSyntaxError) {
+        let kind: Kind
+        let message: String
+        var constraint = "valid_json"
+        switch error.kind {
+        case .tooLarge:
+            kind = .tooLarge
+            constraint = "max_bytes(\(StrictJSON.Limits.http.maximumBytes))"
+            message = "length limit exceeded: the body may have at most \(error.offset) bytes"
+        case .duplicateKey:
+            kind = .schema
+            constraint = "valid_schema"
+            message = Self.schemaPrefix + error.description
+        default:
+            kind = .syntax
+            message = "Failed to parse the request body as JSON: " + error.description
+        }
+        let body = FieldError(field: "body", constraint: constraint, message: message)
+        self.init(kind, JobFailure(.invalidRequest, message, errors: [body]))
+    }
+
+    fileprivate init(httpSchema problems: [FieldError]) {
+        let errors = problems.prefix(JobValidation.reportedErrors).map {
+            FieldError(
+                field: "body", constraint: "valid_schema", message: Self.schemaPrefix + $0.message)
+        }
+        self.init(.schema, JobFailure(invalid: errors))
+    }
+
+    private static let schemaPrefix =
+        "Failed to deserialize the JSON body into the target type: "
+}
+
+extension JobFailure {
+    /// An `INVALID_REQUEST` whose message is the first error and the number of others.
+    package init(invalid errors: [FieldError]) {
+        let first = errors.first?.message ?? "the request is not valid"
+        let others = errors.count > 1 ? ", and \(errors.count - 1) more; see errors" : ""
+        self.init(.invalidRequest, first + others, errors: errors)
+    }
+
+    /// `{"errors":[…]}`; a failure without field errors is told as one about the body.
+    package func errorsBody() -> [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.errors(
+            errors.isEmpty
+                ? [FieldError(field: "body", constraint: code.rawValue, message: message)]
+                : errors)
+        writer.endObject()
+        return writer.bytes
+    }
+}
+
+extension JSONWriter {
+    /// The member `errors`.
+    mutating func errors(_ errors: [FieldError]) {
+        key("errors")
+        beginArray()
+        for error in errors {
+            beginObject()
+            member("field", error.field)
+            member("constraint", error.constraint)
+            member("message", error.message)
+            if let value = error.value { member("value", value) }
+            endObject()
+        }
+        endArray()
+    }
+}
