@@ -44,7 +44,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "LlorchQueue", dependencies: ["CZMQ", "LlorchProtocol"],
-            swiftSettings: settings),
+            swiftSettings: settings + [.strictMemorySafety()]),
         .executableTarget(
             name: "llorch-worker",
             dependencies: [

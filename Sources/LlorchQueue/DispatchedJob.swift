@@ -1,0 +1,156 @@
+// One job as the dispatcher knows it: where it is, what the client holds, what an event means for it.
+// SPDX-License-Identifier: Apache-2.0
+
+import LlorchProtocol
+
+/// A job between `submit` and its terminal event.
+struct DispatchedJob {
+    /// What the worker last said about the current attempt.
+    enum Stage {
+        case sent
+        case accepted
+        case running
+    }
+
+    /// What an event of the current attempt is to the client.
+    enum Verdict {
+        case new
+        /// The client has it from an earlier copy.
+        case known
+        /// Something before it is missing.
+        case gap
+        /// It contradicts what the client has.
+        case diverged(JobFailure)
+    }
+
+    let job: GenerationJob
+    /// Orders jobs by submission.
+    let ordinal: UInt64
+    let deadlineAt: Int64?
+
+    /// Of the copy last sent; 0 before the first.
+    var attempt: UInt32 = 0
+    /// Who has that copy; nil while the job waits here.
+    var worker: String?
+    /// The current attempt was sent once only.
+    var isFresh = false
+    var stage = Stage.sent
+
+    /// When to send the same copy again.
+    var askAt: Int64
+    private var askedAt: Int64
+    private var isGapOpen = false
+    /// When to send the next cancel; nil while nobody wants one.
+    var cancelAt: Int64?
+
+    /// The client has its terminal event; the job stays until the worker agrees.
+    var isAnswered = false
+    var isAcceptanceTold = false
+    private(set) var isStartTold = false
+    /// Token ids of the pieces the client was given.
+    private(set) var ids: [TokenID] = []
+    /// Of the worker that gave them; another model would go on differently.
+    private(set) var model: ModelFacts?
+
+    var crashes = 0
+    var failures = 0
+    private var badEnds = 0
+
+    init(_ job: GenerationJob, ordinal: UInt64, now: Int64) {
+        self.job = job
+        self.ordinal = ordinal
+        deadlineAt = job.deadlineMilliseconds.map { now + Int64($0) }
+        askAt = now
+        askedAt = now
+    }
+
+    /// The copy to send now: the worker counts the deadline from receipt, so time spent is taken off.
+    func message(now: Int64) -> DispatcherMessage {
+        var copy = job
+        copy.deadlineMilliseconds = deadlineAt.map { UInt32(clamping: max(1, $0 - now)) }
+        return .job(copy, attempt: attempt)
+    }
+
+    mutating func sent(to name: String, now: Int64, _ configuration: Dispatcher.Configuration) {
+        attempt += 1
+        worker = name
+        isFresh = true
+        stage = .sent
+        asked(now: now, configuration)
+    }
+
+    mutating func asked(now: Int64, _ configuration: Dispatcher.Configuration) {
+        askedAt = now
+        askAt = now + configuration.quiet
+        isGapOpen = false
+    }
+
+    /// Rule 2 now, but not more often than cancels.
+    mutating func askSoon(now: Int64, _ configuration: Dispatcher.Configuration) {
+        isGapOpen = true
+        askAt = min(askAt, max(now, askedAt + configuration.cancelInterval))
+    }
+
+    /// News of the current attempt.
+    mutating func heard(
+        _ state: WorkerEvent.Acceptance.State, now: Int64,
+        _ configuration: Dispatcher.Configuration
+    ) {
+        switch (state, stage) {
+        case (.queued, .sent): stage = .accepted
+        case (.running, _): stage = .running
+        default: break
+        }
+        if !isGapOpen { askAt = now + configuration.quiet }
+    }
+
+    /// Whether a worker with these facts would go on as the client's text began.
+    func canContinue(with facts: ModelFacts?) -> Bool {
+        guard let model, let facts else { return true }
+        return model.digest == facts.digest && model.precision == facts.precision
+    }
+
+    /// Judges an event and counts it as given where it is new.
+    mutating func judge(_ event: TokenEvent, model facts: ModelFacts?) -> Verdict {
+        switch event {
+        case .started:
+            if isStartTold { return .known }
+            isStartTold = true
+            return .new
+        case .token(let piece):
+            return judge(piece, model: facts)
+        case .metrics(let metrics):
+            return isStartTold && metrics.tokensOut >= ids.count ? .new : .known
+        case .end(let end):
+            if isAnswered || isStartTold && end.tokensOut == ids.count { return .new }
+            badEnds += 1
+            if badEnds < 3 { return .gap }
+            return .diverged(
+                JobFailure(
+                    .diverged,
+                    "the worker ends after \(end.tokensOut) tokens, \(ids.count) were received"))
+        case .error:
+            return .new
+        }
+    }
+
+    private mutating func judge(_ piece: TokenEvent.TokenPiece, model facts: ModelFacts?) -> Verdict
+    {
+        let (end, overflow) = piece.index.addingReportingOverflow(piece.ids.count)
+        guard isStartTold, piece.index >= 0, !overflow, piece.index <= ids.count else {
+            return .gap
+        }
+        if end <= ids.count {
+            guard ids[piece.index..<end].elementsEqual(piece.ids) else {
+                return .diverged(
+                    JobFailure(
+                        .diverged, "a second attempt answered with other tokens; set a seed"))
+            }
+            return .known
+        }
+        guard piece.index == ids.count else { return .gap }
+        ids.append(contentsOf: piece.ids)
+        if model == nil { model = facts }
+        return .new
+    }
+}

@@ -1,0 +1,97 @@
+// What the dispatcher sends of itself: jobs to free workers, copies, cancels, pings.
+// SPDX-License-Identifier: Apache-2.0
+
+import LlorchProtocol
+
+extension Dispatcher {
+    /// Gives waiting jobs to free workers, the least loaded and longest unused first.
+    mutating func assign(now: Int64, into actions: inout [Action]) {
+        guard !waiting.isEmpty else { return }
+        var load: [String: Int] = [:]
+        for entry in jobs.values {
+            if let worker = entry.worker { load[worker, default: 0] += 1 }
+        }
+        var free = workersByName.values.filter { worker in
+            worker.isServing && worker.restUntil <= now
+                && load[worker.name, default: 0] < configuration.window
+        }
+        for id in waiting where !free.isEmpty {
+            guard let entry = jobs[id] else { continue }
+            let fitting = free.filter { entry.canContinue(with: $0.status?.model) }
+            let chosen = fitting.min { left, right in
+                (load[left.name, default: 0], left.lastAssigned, left.name)
+                    < (load[right.name, default: 0], right.lastAssigned, right.name)
+            }
+            guard let name = chosen?.name else { continue }
+            jobs[id]?.sent(to: name, now: now, configuration)
+            if let message = jobs[id]?.message(now: now) {
+                actions.append(.send(message, worker: name, .jobs))
+            }
+            assigned += 1
+            workersByName[name]?.lastAssigned = assigned
+            load[name, default: 0] += 1
+            free.removeAll { $0.name == name && load[name, default: 0] >= configuration.window }
+        }
+        waiting.removeAll { jobs[$0]?.worker != nil }
+    }
+
+    /// Rule 2: no news, so the same copy again; the worker answers each.
+    mutating func askIfDue(_ id: String, now: Int64, into actions: inout [Action]) {
+        guard let entry = jobs[id], let worker = entry.worker, entry.askAt <= now,
+            entry.cancelAt == nil
+        else { return }
+        jobs[id]?.isFresh = false
+        jobs[id]?.asked(now: now, configuration)
+        counters.resent += 1
+        actions.append(.send(entry.message(now: now), worker: worker, .jobs))
+    }
+
+    mutating func sendDueCancel(_ id: String, now: Int64, into actions: inout [Action]) {
+        guard let entry = jobs[id], let worker = entry.worker, let due = entry.cancelAt, due <= now
+        else { return }
+        jobs[id]?.cancelAt = now + configuration.cancelInterval
+        let reference = JobReference(jobID: id, attempt: entry.attempt)
+        actions.append(.send(.cancel(reference), worker: worker, .control))
+    }
+
+    /// The worker keeps a job's deadline; here it is kept for jobs that wait and workers that do not answer.
+    mutating func enforceDeadline(_ id: String, now: Int64, into actions: inout [Action]) {
+        guard let entry = jobs[id] else { return }
+        if let deadline = entry.deadlineAt {
+            let grace = entry.worker == nil ? 0 : configuration.deadlineGrace
+            if now >= deadline + grace, !entry.isAnswered {
+                giveUp(
+                    id, JobFailure(.inferenceTimeout, "the deadline passed"), now: now,
+                    into: &actions)
+                return
+            }
+        }
+        if entry.worker == nil, entry.model != nil, hasOnlyOtherModels(than: entry) {
+            let failure = JobFailure(
+                .diverged, "no worker left has the model this answer began with")
+            giveUp(id, failure, now: now, into: &actions)
+        }
+    }
+
+    private func hasOnlyOtherModels(than entry: DispatchedJob) -> Bool {
+        let known = workersByName.values.filter { $0.status != nil }
+        return known.contains { $0.isServing }
+            && !known.contains { entry.canContinue(with: $0.status?.model) }
+    }
+
+    /// Pings the workers that have jobs with a lease, three times in the shortest lease.
+    mutating func renewLeases(now: Int64, into actions: inout [Action]) {
+        var shortest: [String: Int64] = [:]
+        for entry in jobs.values {
+            guard let worker = entry.worker, let lease = entry.job.leaseMilliseconds else {
+                continue
+            }
+            shortest[worker] = min(shortest[worker] ?? .max, Int64(lease))
+        }
+        for (worker, lease) in shortest
+        where workersByName[worker].map({ $0.pingAt <= now || $0.pingAt > now + lease }) ?? false {
+            workersByName[worker]?.pingAt = now + max(1, lease / 3)
+            actions.append(.send(.ping(jobID: nil), worker: worker, .control))
+        }
+    }
+}

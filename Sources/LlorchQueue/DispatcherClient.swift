@@ -1,0 +1,172 @@
+// The dispatcher's sockets around its state machine, for one thread to pump.
+// Decisions: Dispatcher.swift. Other threads reach it by a queue of their own and `wakeUp`.
+// SPDX-License-Identifier: Apache-2.0
+
+package import LlorchProtocol
+
+/// What a pump of the dispatcher brings.
+package enum Delivery: Sendable, Hashable {
+    /// A worker has the job; at most once per job, and not where it fails before.
+    case accepted(jobID: String)
+    /// An event for the client of the job; the last one is terminal.
+    case event(TokenEvent, jobID: String)
+    /// A worker's heartbeat.
+    case status(WorkerStatus, worker: String, boot: UInt64)
+    /// A worker said `bye`.
+    case left(worker: String, reason: String)
+}
+
+/// Owns the events PULL and, for each worker that announces itself, a PUSH for jobs and one for control.
+///
+/// Not thread-safe: one thread calls everything but `wakeUp.signal()`.
+package final class DispatcherClient {
+    package private(set) var dispatcher: Dispatcher
+    /// Ends a `poll` early; may be signalled from any thread.
+    package let wakeUp: WakeUp
+    /// The address bound, with its real port.
+    package let eventsAddress: String
+    /// Events that were not LLQ/1.
+    package private(set) var unreadableEvents = 0
+    package var multipartDropped: Int { events.multipartDropped }
+
+    private let context: ZMQContext
+    private var events: ZMQSocket
+    private let lock: AddressLock?
+    private var pipes: [String: WorkerPipes] = [:]
+    private var ready: [Delivery] = []
+    private let clock: () -> Int64
+
+    /// Binds the events endpoint; workers announce themselves there.
+    ///
+    /// - Parameters:
+    ///   - events: usually `bind:`; workers connect to it.
+    ///   - clock: monotonic milliseconds.
+    package init(
+        events endpoint: QueueEndpoint, context: ZMQContext,
+        configuration: Dispatcher.Configuration = .init(),
+        clock: @escaping () -> Int64 = MonotonicClock.milliseconds
+    ) throws {
+        self.context = context
+        self.clock = clock
+        dispatcher = Dispatcher(configuration: configuration)
+        wakeUp = try WakeUp()
+        lock = try AddressLock(endpoint)
+        events = try QueueSocket.dispatcherEvents.open(endpoint, in: context)
+        eventsAddress = events.lastEndpoint
+    }
+
+    /// Takes a job; its events come from `poll`. A missing seed is chosen here, so that every attempt answers alike.
+    ///
+    /// - Throws: `jobIDConflict`, `queueFull`, or `invalidRequest` for a job too long to send.
+    package func submit(_ job: GenerationJob) throws(JobFailure) {
+        var job = job
+        if job.seed == nil { job.seed = .random(in: .min ... .max) }
+        let bytes = DispatcherMessage.job(job, attempt: .max).serialized().count
+        guard bytes <= QueueSocket.maximumJobBytes else {
+            throw JobFailure(
+                .invalidRequest,
+                "the job has \(bytes) bytes, at most \(QueueSocket.maximumJobBytes) can be sent")
+        }
+        perform(try dispatcher.submit(job, now: clock()))
+    }
+
+    /// Ends a job; unknown ids are no error.
+    package func cancel(_ jobID: String) {
+        perform(dispatcher.cancel(jobID, now: clock()))
+    }
+
+    /// Waits for events, at most this long, and does what is due.
+    ///
+    /// - Throws: `contextTerminated` after a shutdown of the context.
+    package func poll(milliseconds: Int) throws(ZMQError) -> [Delivery] {
+        let isBusy = dispatcher.waitingCount + dispatcher.outCount > 0
+        if ready.isEmpty {
+            var poller = ZMQPoller()
+            poller.add(events, .readable)
+            poller.add(descriptor: wakeUp.descriptor)
+            try poller.wait(milliseconds: isBusy ? min(milliseconds, 20) : milliseconds)
+        }
+        _ = wakeUp.take()
+        var budget = 1_000
+        while budget > 0, let message = try events.receive() {
+            budget -= 1
+            guard let event = try? WorkerEvent(parsing: message.bytes) else {
+                unreadableEvents += 1
+                continue
+            }
+            switch event.body {
+            case .heartbeat(let status):
+                ready.append(.status(status, worker: event.worker, boot: event.boot))
+            case .bye(let reason):
+                ready.append(.left(worker: event.worker, reason: reason))
+            default: break
+            }
+            perform(dispatcher.receive(event, now: clock()))
+        }
+        perform(dispatcher.tick(now: clock()))
+        defer { ready.removeAll(keepingCapacity: true) }
+        return ready
+    }
+
+    private func perform(_ actions: [Dispatcher.Action]) {
+        var actions = actions[...]
+        while let action = actions.popFirst() {
+            switch action {
+            case .accepted(let jobID): ready.append(.accepted(jobID: jobID))
+            case .deliver(let event, let jobID): ready.append(.event(event, jobID: jobID))
+            case .connect(let worker, let jobs, let control):
+                pipes[worker] = WorkerPipes(jobs: jobs, control: control, in: context)
+            case .reconnect(let worker):
+                guard let old = pipes[worker] else { continue }
+                pipes[worker] = WorkerPipes(jobs: old.jobs, control: old.control, in: context)
+            case .disconnect(let worker):
+                pipes[worker] = nil
+            case .send(let message, let worker, let channel):
+                if pipes[worker]?.send(message, channel) != true {
+                    // Its actions belong before those already waiting.
+                    actions =
+                        (dispatcher.undelivered(message, worker: worker, now: clock())
+                        + actions)[...]
+                }
+            }
+        }
+    }
+}
+
+/// The two sockets of one worker.
+private final class WorkerPipes {
+    let jobs: String
+    let control: String
+    private let jobsSocket: ZMQSocket?
+    private let controlSocket: ZMQSocket?
+
+    /// Addresses that cannot be used leave the worker unreachable, which is how it is then treated.
+    init(jobs: String, control: String, in context: ZMQContext) {
+        self.jobs = jobs
+        self.control = control
+        jobsSocket = Self.open(.dispatcherJobs, jobs, context)
+        controlSocket = Self.open(.dispatcherControl, control, context)
+    }
+
+    private static func open(
+        _ role: QueueSocket, _ address: String, _ context: ZMQContext
+    ) -> ZMQSocket? {
+        guard let endpoint = try? QueueEndpoint(parsing: address, default: .connect),
+            endpoint.direction == .connect
+        else { return nil }
+        return try? role.open(endpoint, in: context)
+    }
+
+    func send(_ message: DispatcherMessage, _ channel: Dispatcher.Channel) -> Bool {
+        let bytes = message.serialized()
+        switch channel {
+        case .jobs: return send(bytes, by: jobsSocket)
+        case .control: return send(bytes, by: controlSocket)
+        }
+    }
+
+    private func send(_ bytes: [UInt8], by socket: borrowing ZMQSocket?) -> Bool {
+        guard let socket else { return false }
+        return (try? socket.send(bytes)) ?? false
+    }
+}

@@ -1,0 +1,169 @@
+// What the dispatcher knows of each worker, and rule 3: when what was sent to it is void.
+// SPDX-License-Identifier: Apache-2.0
+
+package import LlorchProtocol
+
+/// A worker as its events describe it.
+package struct DispatcherWorker: Sendable, Hashable {
+    package let name: String
+    /// Of the newest process heard.
+    package internal(set) var boot: UInt64
+    /// When it was last heard, in the dispatcher's milliseconds.
+    package internal(set) var heardAt: Int64
+    /// From its last heartbeat.
+    package internal(set) var status: WorkerStatus?
+    /// It said `bye`, or fell silent.
+    package internal(set) var isGone = false
+
+    var nextSequence: UInt64
+    var restUntil = Int64.min
+    var unreachableSince: Int64?
+    var pingAt = Int64.min
+    /// A running job that nobody here knows, and since when.
+    var stranger: Stranger?
+    /// Larger is later.
+    var lastAssigned: UInt64 = 0
+
+    struct Stranger: Sendable, Hashable {
+        var jobID: String
+        var cancelAt: Int64
+    }
+
+    init(_ event: WorkerEvent, now: Int64) {
+        name = event.worker
+        boot = event.boot
+        heardAt = now
+        nextSequence = event.sequence &+ 1
+    }
+
+    /// Whether it can be given a job: heard of late, loaded, not leaving, reading our events.
+    package var isServing: Bool {
+        !isGone && (status?.state == .idle || status?.state == .busy)
+    }
+}
+
+extension Dispatcher {
+    /// Why jobs are taken back from a worker.
+    enum Loss {
+        case restarted
+        case silent
+        case left
+    }
+
+    /// Notes that a worker was heard; false for a process that has a successor.
+    mutating func admit(
+        _ event: WorkerEvent, now: Int64, into actions: inout [Action]
+    ) -> Bool {
+        guard var worker = workersByName[event.worker] else {
+            guard workersByName.count < configuration.maximumWorkers else {
+                counters.fenced += 1
+                return false
+            }
+            workersByName[event.worker] = DispatcherWorker(event, now: now)
+            counters.boots += 1
+            return true
+        }
+        if event.boot < worker.boot {
+            counters.fenced += 1
+            return false
+        }
+        if event.boot > worker.boot {
+            let successor = DispatcherWorker(event, now: now)
+            worker.boot = successor.boot
+            worker.nextSequence = successor.nextSequence
+            worker.stranger = nil
+            worker.status?.state = .loading
+            worker.restUntil = .min
+            counters.boots += 1
+            takeBackAll(from: event.worker, .restarted, into: &actions)
+        } else if event.sequence > worker.nextSequence {
+            counters.gaps += 1
+            for id in jobs.keys where jobs[id]?.worker == event.worker {
+                jobs[id]?.askSoon(now: now, configuration)
+            }
+        }
+        worker.nextSequence = max(worker.nextSequence, event.sequence &+ 1)
+        worker.heardAt = now
+        worker.isGone = false
+        workersByName[event.worker] = worker
+        return true
+    }
+
+    mutating func note(
+        _ status: WorkerStatus, of name: String, now: Int64, into actions: inout [Action]
+    ) {
+        guard var worker = workersByName[name] else { return }
+        if worker.status?.jobs != status.jobs || worker.status?.control != status.control {
+            actions.append(.connect(worker: name, jobs: status.jobs, control: status.control))
+        }
+        worker.status = status
+        if let running = status.running, jobs[running] == nil {
+            if worker.stranger?.jobID != running {
+                worker.stranger = .init(
+                    jobID: running, cancelAt: now + configuration.strangerGrace)
+            } else if let stranger = worker.stranger, now >= stranger.cancelAt {
+                // A cancel holds for the job whatever attempt the worker knows.
+                actions.append(
+                    .send(
+                        .cancel(JobReference(jobID: running, attempt: 1)), worker: name, .control))
+            }
+        } else {
+            worker.stranger = nil
+        }
+        workersByName[name] = worker
+    }
+
+    mutating func noteUnreachable(_ name: String, now: Int64, into actions: inout [Action]) {
+        guard var worker = workersByName[name] else { return }
+        worker.restUntil = max(worker.restUntil, now + configuration.unreachableRest)
+        let since = worker.unreachableSince ?? now
+        worker.unreachableSince = since
+        if now - since > configuration.wedged, now - worker.heardAt < configuration.silence {
+            worker.unreachableSince = nil
+            actions.append(.reconnect(worker: name))
+        }
+        workersByName[name] = worker
+    }
+
+    // MARK: - Rule 3
+
+    mutating func lookForSilence(now: Int64, into actions: inout [Action]) {
+        for (name, worker) in workersByName {
+            let silence = now - worker.heardAt
+            if silence > configuration.silence, !worker.isGone {
+                workersByName[name]?.isGone = true
+                takeBackAll(from: name, .silent, into: &actions)
+            }
+            if silence > configuration.forget {
+                workersByName[name] = nil
+                actions.append(.disconnect(worker: name))
+            }
+        }
+    }
+
+    /// Everything sent to the worker is void.
+    mutating func takeBackAll(
+        from name: String, _ loss: Loss, into actions: inout [Action]
+    ) {
+        for id in jobs.keys.sorted() {
+            guard let entry = jobs[id], entry.worker == name else { continue }
+            if entry.isAnswered || entry.cancelAt != nil {
+                finish(id, with: .error(Self.cancelled), into: &actions)
+                continue
+            }
+            switch loss {
+            case .restarted: counters.movedAfterRestart += 1
+            case .silent: counters.movedAfterSilence += 1
+            case .left: counters.movedAfterRefusal += 1
+            }
+            if loss != .left, entry.stage == .running { jobs[id]?.crashes += 1 }
+            if jobs[id]?.crashes ?? 0 >= configuration.crashLimit {
+                let failure = JobFailure(
+                    .poison, "the worker died \(configuration.crashLimit) times in this job")
+                finish(id, with: .error(failure), into: &actions)
+            } else {
+                putBack(id)
+            }
+        }
+    }
+}

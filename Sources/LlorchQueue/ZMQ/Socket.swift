@@ -1,0 +1,141 @@
+// A PUSH or PULL socket with one owner. What its options should be: QueueAddresses.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+import CZMQ
+
+/// A socket, used by one thread at a time and closed when its owner lets go.
+package struct ZMQSocket: ~Copyable {
+    package enum Kind: Sendable, Hashable {
+        case push
+        case pull
+    }
+
+    /// An option by its libzmq name; the width of the value follows from it.
+    package enum Option: Sendable, Hashable {
+        case sendHighWaterMark(Int32)
+        case receiveHighWaterMark(Int32)
+        /// Bytes of the kernel's send buffer.
+        case sendBuffer(Int32)
+        /// Queue messages only on completed connections.
+        case immediate(Bool)
+        /// A longer frame cuts the connection it came by.
+        case maximumMessageSize(Int64)
+        /// Milliseconds that closing may still spend on sending.
+        case linger(Int32)
+        case reconnectInterval(Int32)
+        case reconnectIntervalMaximum(Int32)
+        case handshakeInterval(Int32)
+        case keepAlive(idleSeconds: Int32, intervalSeconds: Int32, count: Int32)
+        /// Milliseconds that sent data may stay unacknowledged.
+        case maximumRetransmission(Int32)
+    }
+
+    let handle: SocketHandle
+
+    /// Messages of more than one frame that were read and thrown away.
+    package private(set) var multipartDropped = 0
+
+    package init(_ kind: Kind, in context: ZMQContext) throws(ZMQError) {
+        handle = try SocketHandle(kind == .push ? ZMQ_PUSH : ZMQ_PULL, context)
+    }
+
+    package func set(_ option: Option) throws(ZMQError) {
+        switch option {
+        case .sendHighWaterMark(let count): try set(ZMQ_SNDHWM, count)
+        case .receiveHighWaterMark(let count): try set(ZMQ_RCVHWM, count)
+        case .sendBuffer(let bytes): try set(ZMQ_SNDBUF, bytes)
+        case .immediate(let flag): try set(ZMQ_IMMEDIATE, Int32(flag ? 1 : 0))
+        case .maximumMessageSize(let bytes): try set(ZMQ_MAXMSGSIZE, bytes)
+        case .linger(let milliseconds): try set(ZMQ_LINGER, milliseconds)
+        case .reconnectInterval(let milliseconds): try set(ZMQ_RECONNECT_IVL, milliseconds)
+        case .reconnectIntervalMaximum(let milliseconds):
+            try set(ZMQ_RECONNECT_IVL_MAX, milliseconds)
+        case .handshakeInterval(let milliseconds): try set(ZMQ_HANDSHAKE_IVL, milliseconds)
+        case .keepAlive(let idle, let interval, let count):
+            try set(ZMQ_TCP_KEEPALIVE, Int32(1))
+            try set(ZMQ_TCP_KEEPALIVE_IDLE, idle)
+            try set(ZMQ_TCP_KEEPALIVE_INTVL, interval)
+            try set(ZMQ_TCP_KEEPALIVE_CNT, count)
+        case .maximumRetransmission(let milliseconds): try set(ZMQ_TCP_MAXRT, milliseconds)
+        }
+    }
+
+    private func set<Value: BitwiseCopyable>(_ name: Int32, _ value: Value) throws(ZMQError) {
+        let result = unsafe withUnsafePointer(to: value) { pointer in
+            unsafe zmq_setsockopt(handle.pointer, name, pointer, MemoryLayout<Value>.size)
+        }
+        if result != 0 { throw ZMQError(rawValue: zmq_errno()) }
+    }
+
+    package func bind(_ address: String) throws(ZMQError) {
+        if unsafe zmq_bind(handle.pointer, address) != 0 {
+            throw ZMQError(rawValue: zmq_errno())
+        }
+    }
+
+    package func connect(_ address: String) throws(ZMQError) {
+        if unsafe zmq_connect(handle.pointer, address) != 0 {
+            throw ZMQError(rawValue: zmq_errno())
+        }
+    }
+
+    /// The address last bound or connected, with the port that the system chose for `*`.
+    package var lastEndpoint: String {
+        var bytes = [CChar](repeating: 0, count: 1024)
+        var length = bytes.count
+        let result = unsafe zmq_getsockopt(
+            handle.pointer, ZMQ_LAST_ENDPOINT, &bytes, &length)
+        guard result == 0 else { return "" }
+        return String(
+            decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    /// Hands one frame to libzmq without waiting; false where it would wait.
+    package func send(_ bytes: [UInt8]) throws(ZMQError) -> Bool {
+        try ZMQError.check {
+            unsafe zmq_send(handle.pointer, bytes, bytes.count, ZMQ_DONTWAIT)
+        } != nil
+    }
+
+    /// Takes the next message without waiting; nil where there is none.
+    ///
+    /// Messages of several frames are no part of the protocol: they are counted and passed over.
+    package mutating func receive() throws(ZMQError) -> ZMQMessage? {
+        while true {
+            let message = ZMQMessage()
+            guard try receive(into: message) else { return nil }
+            if !message.hasMore { return message }
+            multipartDropped += 1
+            var more = true
+            while more {
+                let rest = ZMQMessage()
+                more = try receive(into: rest) && rest.hasMore
+            }
+        }
+    }
+
+    private func receive(into message: borrowing ZMQMessage) throws(ZMQError) -> Bool {
+        let pointer = unsafe message.pointer
+        return try ZMQError.check {
+            unsafe zmq_msg_recv(pointer, handle.pointer, ZMQ_DONTWAIT)
+        } != nil
+    }
+}
+
+/// Closes the socket when neither its owner nor a poll set holds it.
+@safe final class SocketHandle {
+    let pointer: UnsafeMutableRawPointer
+    private let context: ZMQContext
+
+    init(_ type: Int32, _ context: ZMQContext) throws(ZMQError) {
+        guard let pointer = unsafe zmq_socket(context.pointer, type) else {
+            throw ZMQError(rawValue: zmq_errno())
+        }
+        unsafe self.pointer = pointer
+        self.context = context
+    }
+
+    deinit {
+        unsafe zmq_close(pointer)
+    }
+}

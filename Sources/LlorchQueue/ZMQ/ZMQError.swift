@@ -1,0 +1,42 @@
+// What libzmq says when it refuses, and the one place that calls it and looks.
+// Would-block is not an error here: sends answer false and receives nil.
+// SPDX-License-Identifier: Apache-2.0
+
+import CZMQ
+import Glibc
+
+/// A value of `errno` left by libzmq.
+package struct ZMQError: Error, RawRepresentable, Sendable, Hashable, CustomStringConvertible {
+    package let rawValue: Int32
+
+    package init(rawValue: Int32) {
+        self.rawValue = rawValue
+    }
+
+    package static let wouldBlock = ZMQError(rawValue: EAGAIN)
+    package static let interrupted = ZMQError(rawValue: EINTR)
+    package static let addressInUse = ZMQError(rawValue: EADDRINUSE)
+    package static let invalidArgument = ZMQError(rawValue: EINVAL)
+    package static let contextTerminated = ZMQError(rawValue: ZMQ_HAUSNUMERO + 53)
+
+    package var description: String {
+        unsafe String(cString: zmq_strerror(rawValue))
+    }
+
+    /// Calls libzmq until it is not interrupted; nil where it would block.
+    static func check(_ call: () -> Int32) throws(ZMQError) -> Int32? {
+        while true {
+            let result = call()
+            if result >= 0 { return result }
+            let error = ZMQError(rawValue: zmq_errno())
+            switch error {
+            case .interrupted: continue
+            case .wouldBlock: return nil
+            default: throw error
+            }
+        }
+    }
+}
+
+/// libzmq numbers its own errors from here, beyond those of the system.
+private let ZMQ_HAUSNUMERO: Int32 = 156_384_712
