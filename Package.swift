@@ -67,5 +67,15 @@ let package = Package(
         .testTarget(
             name: "LlorchProtocolTests", dependencies: ["LlorchProtocol"],
             swiftSettings: settings),
+        .testTarget(
+            name: "LlorchHTTPShimTests",
+            dependencies: [
+                "LlorchProtocol", "LlorchQueue", "llorch-http-shim",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
     ]
 )
