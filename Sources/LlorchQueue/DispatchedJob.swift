@@ -54,7 +54,9 @@ struct DispatchedJob {
 
     var crashes = 0
     var failures = 0
+    /// Ends that did not fit, since the last piece that did.
     private var badEnds = 0
+    private static let badEndLimit = 10
 
     init(_ job: GenerationJob, ordinal: UInt64, now: Int64) {
         self.job = job
@@ -124,7 +126,7 @@ struct DispatchedJob {
         case .end(let end):
             if isAnswered || isStartTold && end.tokensOut == ids.count { return .new }
             badEnds += 1
-            if badEnds < 3 { return .gap }
+            if badEnds < Self.badEndLimit { return .gap }
             return .diverged(
                 JobFailure(
                     .diverged,
@@ -150,6 +152,7 @@ struct DispatchedJob {
         }
         guard piece.index == ids.count else { return .gap }
         ids.append(contentsOf: piece.ids)
+        badEnds = 0
         if model == nil { model = facts }
         return .new
     }

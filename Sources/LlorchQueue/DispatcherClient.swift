@@ -108,6 +108,11 @@ package final class DispatcherClient {
         return ready
     }
 
+    /// A worker whose addresses cannot be used has no pipes, and so is not reached.
+    private func open(_ worker: String, _ jobs: String, _ control: String) {
+        pipes[worker] = try? WorkerPipes(jobs: jobs, control: control, in: context)
+    }
+
     private func perform(_ actions: [Dispatcher.Action]) {
         var actions = actions[...]
         while let action = actions.popFirst() {
@@ -115,10 +120,9 @@ package final class DispatcherClient {
             case .accepted(let jobID): ready.append(.accepted(jobID: jobID))
             case .deliver(let event, let jobID): ready.append(.event(event, jobID: jobID))
             case .connect(let worker, let jobs, let control):
-                pipes[worker] = WorkerPipes(jobs: jobs, control: control, in: context)
+                open(worker, jobs, control)
             case .reconnect(let worker):
-                guard let old = pipes[worker] else { continue }
-                pipes[worker] = WorkerPipes(jobs: old.jobs, control: old.control, in: context)
+                if let old = pipes[worker] { open(worker, old.jobs, old.control) }
             case .disconnect(let worker):
                 pipes[worker] = nil
             case .send(let message, let worker, let channel):
@@ -137,36 +141,30 @@ package final class DispatcherClient {
 private final class WorkerPipes {
     let jobs: String
     let control: String
-    private let jobsSocket: ZMQSocket?
-    private let controlSocket: ZMQSocket?
+    private let jobsSocket: ZMQSocket
+    private let controlSocket: ZMQSocket
 
-    /// Addresses that cannot be used leave the worker unreachable, which is how it is then treated.
-    init(jobs: String, control: String, in context: ZMQContext) {
+    init(jobs: String, control: String, in context: ZMQContext) throws(QueueAddressError) {
         self.jobs = jobs
         self.control = control
-        jobsSocket = Self.open(.dispatcherJobs, jobs, context)
-        controlSocket = Self.open(.dispatcherControl, control, context)
+        jobsSocket = try QueueSocket.dispatcherJobs.open(Self.endpoint(jobs), in: context)
+        controlSocket = try QueueSocket.dispatcherControl.open(Self.endpoint(control), in: context)
     }
 
-    private static func open(
-        _ role: QueueSocket, _ address: String, _ context: ZMQContext
-    ) -> ZMQSocket? {
-        guard let endpoint = try? QueueEndpoint(parsing: address, default: .connect),
-            endpoint.direction == .connect
-        else { return nil }
-        return try? role.open(endpoint, in: context)
+    /// What a worker announces is only ever connected to.
+    private static func endpoint(_ address: String) throws(QueueAddressError) -> QueueEndpoint {
+        try QueueEndpoint(parsing: "connect:" + address, default: .connect)
     }
 
     func send(_ message: DispatcherMessage, _ channel: Dispatcher.Channel) -> Bool {
         let bytes = message.serialized()
-        switch channel {
-        case .jobs: return send(bytes, by: jobsSocket)
-        case .control: return send(bytes, by: controlSocket)
+        do throws(ZMQError) {
+            switch channel {
+            case .jobs: return try jobsSocket.send(bytes)
+            case .control: return try controlSocket.send(bytes)
+            }
+        } catch {
+            return false
         }
-    }
-
-    private func send(_ bytes: [UInt8], by socket: borrowing ZMQSocket?) -> Bool {
-        guard let socket else { return false }
-        return (try? socket.send(bytes)) ?? false
     }
 }

@@ -1,0 +1,280 @@
+// The worker's side of LLQ/1 as a state machine without I/O or clock: queued, running, done, cancelled unseen.
+// What it answers goes to Outbox.swift. The dispatcher's side: Dispatcher.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+package import LlorchProtocol
+
+/// An event to send, before it has a place in the sequence.
+package struct Answer: Sendable, Hashable {
+    package var body: WorkerEvent.Body
+    /// Whether its reader asks again where it is lost, so that a full outbox may leave it out.
+    package var isRepeatable: Bool
+
+    package init(_ body: WorkerEvent.Body, isRepeatable: Bool) {
+        self.body = body
+        self.isRepeatable = isRepeatable
+    }
+}
+
+/// Every job this worker has or had, one running at a time, first in first out.
+///
+/// A job that was accepted gets exactly one terminal event, which is kept and repeated on demand
+/// until it is acknowledged or too old. Times are milliseconds of one monotonic clock.
+package struct JobTable {
+    package struct Limits: Sendable, Hashable {
+        package var jobs = 10_000
+        package var jobBytes = 64 << 20
+        /// Finished jobs kept for replay.
+        package var finished = 1_000
+        package var finishedBytes = 16 << 20
+        package var finishedAge: Int64 = 15 * 60_000
+        /// Ids that were cancelled before they came.
+        package var tombstones = 10_000
+        package var tombstoneAge: Int64 = 10 * 60_000
+        /// Answers in a second to messages that are no messages.
+        package var malformedPerSecond = 10
+
+        package init() {}
+    }
+
+    package let limits: Limits
+    /// Messages refused because they were not LLQ/1, answered or not.
+    package private(set) var malformed = 0
+    package internal(set) var isDraining = false
+    /// Terminal events that were acknowledged.
+    package private(set) var acknowledged = 0
+    /// Jobs that ended and were not acknowledged yet, as far as they are remembered.
+    package var unacknowledged: Int { finished.count }
+    package var queuedCount: Int { jobs.count - (runningID == nil ? 0 : 1) }
+    /// Jobs it would still take.
+    package var free: Int {
+        isDraining || jobBytes >= limits.jobBytes ? 0 : max(0, limits.jobs - queuedCount)
+    }
+    /// When `expire` next has something to do.
+    package var nextDue: Int64? { due == .max ? nil : due }
+
+    var jobs: [String: QueuedJob] = [:]
+    var runningID: String?
+    private var queue = JobFIFO()
+    private var jobBytes = 0
+    private var finished: RecencyCache<FinishedJob>
+    private var tombstones: RecencyCache<Void>
+    private var due = Int64.max
+    private var malformedWindow: (second: Int64, count: Int) = (.min, 0)
+
+    package init(limits: Limits = Limits()) {
+        self.limits = limits
+        finished = RecencyCache(
+            maximumCount: limits.finished, maximumCost: limits.finishedBytes,
+            maximumAge: limits.finishedAge)
+        tombstones = RecencyCache(
+            maximumCount: limits.tombstones, maximumAge: limits.tombstoneAge)
+    }
+
+    /// The job that runs, by the newest attempt known.
+    package var running: JobReference? {
+        runningID.flatMap { id in jobs[id].map { JobReference(jobID: id, attempt: $0.attempt) } }
+    }
+
+    // MARK: - Messages
+
+    package mutating func receive(_ message: DispatcherMessage, now: Int64) -> [Answer] {
+        switch message {
+        case .job(let job, let attempt): return take(job, attempt: attempt, now: now)
+        case .cancel(let reference): return cancel(reference, now: now)
+        case .acknowledge(let reference):
+            if let done = finished.peek(reference.jobID), reference.attempt >= done.attempt {
+                finished.remove(reference.jobID)
+                acknowledged += 1
+            }
+            return []
+        case .drain: return drain(now: now)
+        case .ping(let jobID?):
+            jobs[jobID]?.renewLease(now: now)
+            return []
+        case .ping(nil):
+            for id in jobs.keys { jobs[id]?.renewLease(now: now) }
+            return []
+        }
+    }
+
+    /// Answers bytes that were no message; where no job can be named, not too often.
+    package mutating func refuse(_ error: WireError, now: Int64) -> [Answer] {
+        if let reference = error.job {
+            return [Answer(.job(reference, .error(error.failure)), isRepeatable: true)]
+        }
+        malformed += 1
+        let second = now / 1_000
+        if malformedWindow.second != second { malformedWindow = (second, 0) }
+        malformedWindow.count += 1
+        guard malformedWindow.count <= limits.malformedPerSecond else { return [] }
+        return [Answer(.refusal(error.failure), isRepeatable: true)]
+    }
+
+    private mutating func take(_ job: GenerationJob, attempt: UInt32, now: Int64) -> [Answer] {
+        let reference = JobReference(jobID: job.id, attempt: attempt)
+        if let known = jobs[job.id] {
+            guard attempt >= known.attempt else { return [] }
+            guard known.fingerprint == Fingerprint(job) else { return [conflict(reference)] }
+            jobs[job.id]?.attempt = attempt
+            jobs[job.id]?.renewLease(now: now)
+            return [accepted(reference, known.isRunning ? .running : .queued)]
+                + known.replay(as: reference, from: job.resumeIDs.count)
+        }
+        if let done = finished.use(job.id, now: now) {
+            guard attempt >= done.attempt else { return [] }
+            guard done.fingerprint == Fingerprint(job) else { return [conflict(reference)] }
+            // A higher attempt of a failure that may pass asks for another run.
+            if attempt == done.attempt || !done.mayPass {
+                finished.insert(
+                    done.relabelled(attempt), for: job.id, cost: done.cost, now: now)
+                return [accepted(reference, .done)]
+                    + done.replay(as: reference, from: job.resumeIDs.count)
+            }
+            finished.remove(job.id)
+        }
+        if tombstones.use(job.id, now: now) != nil {
+            return [refusal(reference, Self.cancelled)]
+        }
+        return enqueue(job, reference, now: now)
+    }
+
+    private mutating func enqueue(
+        _ job: GenerationJob, _ reference: JobReference, now: Int64
+    ) -> [Answer] {
+        guard !isDraining else { return [refusal(reference, Self.draining)] }
+        let entry = QueuedJob(job, attempt: reference.attempt, ordinal: queue.next, now: now)
+        guard queuedCount < limits.jobs, jobBytes + entry.bytes <= limits.jobBytes else {
+            let failure = JobFailure(.queueFull, "\(queuedCount) jobs wait; try again later")
+            return [refusal(reference, failure)]
+        }
+        jobs[job.id] = entry
+        jobBytes += entry.bytes
+        due = min(due, entry.dueAt)
+        queue.append(job.id)
+        return [accepted(reference, .queued)]
+    }
+
+    private mutating func cancel(_ reference: JobReference, now: Int64) -> [Answer] {
+        let id = reference.jobID
+        if jobs[id] != nil {
+            return end(id, .error(Self.cancelled), isRepeatable: true, now: now)
+        }
+        if let done = finished.use(id, now: now) {
+            let known = JobReference(jobID: id, attempt: done.attempt)
+            return [Answer(.job(known, done.terminal), isRepeatable: true)]
+        }
+        tombstones.insert((), for: id, now: now)
+        return [refusal(reference, Self.cancelled)]
+    }
+
+    // MARK: - Running
+
+    /// Moves the job at the head of the queue to running.
+    ///
+    /// - Precondition: none is running.
+    package mutating func startNext(now: Int64) -> (job: GenerationJob, queuedMilliseconds: Int)? {
+        precondition(runningID == nil, "a job is running already")
+        while let slot = queue.popFirst() {
+            guard let entry = jobs[slot.id], entry.ordinal == slot.ordinal else { continue }
+            jobs[slot.id]?.isRunning = true
+            runningID = slot.id
+            return (entry.job, Int(clamping: now - entry.receivedAt))
+        }
+        return nil
+    }
+
+    /// Takes an event of the running job; a terminal one ends it.
+    ///
+    /// - Precondition: a job is running.
+    package mutating func record(_ event: TokenEvent, now: Int64) -> [Answer] {
+        guard let id = runningID, let entry = jobs[id] else {
+            preconditionFailure("no job is running")
+        }
+        if event.isTerminal { return end(id, event, isRepeatable: false, now: now) }
+        jobs[id]?.record(event)
+        let reference = JobReference(jobID: id, attempt: entry.attempt)
+        var isMetrics = false
+        if case .metrics = event { isMetrics = true }
+        return [Answer(.job(reference, event), isRepeatable: isMetrics)]
+    }
+
+    /// The one way out of queue and run: one terminal event, remembered.
+    private mutating func end(
+        _ id: String, _ event: TokenEvent, isRepeatable: Bool, isRemembered: Bool = true, now: Int64
+    ) -> [Answer] {
+        guard let entry = jobs.removeValue(forKey: id) else { return [] }
+        jobBytes -= entry.bytes
+        if runningID == id { runningID = nil }
+        if isRemembered {
+            let done = FinishedJob(entry, terminal: event)
+            finished.insert(done, for: id, cost: done.cost, now: now)
+        }
+        let jobs = jobs
+        queue.compact(
+            { jobs[$0]?.ordinal == $1 && jobs[$0]?.isRunning == false }, live: queuedCount)
+        let reference = JobReference(jobID: id, attempt: entry.attempt)
+        return [Answer(.job(reference, event), isRepeatable: isRepeatable)]
+    }
+
+    // MARK: - Time
+
+    /// Ends jobs whose deadline or lease ran out, and forgets what is too old.
+    package mutating func expire(now: Int64) -> [Answer] {
+        finished.expire(now: now)
+        tombstones.expire(now: now)
+        guard due <= now else { return [] }
+        var answers: [Answer] = []
+        due = .max
+        // Ends come in the order of the queue.
+        let ordered = jobs.values.filter { $0.dueAt <= now }.sorted { $0.ordinal < $1.ordinal }
+        for entry in ordered {
+            answers += end(
+                entry.job.id, .error(entry.expiry(now: now)), isRepeatable: true, now: now)
+        }
+        // Not each millisecond a search through thousands.
+        for entry in jobs.values { due = min(due, max(entry.dueAt, now + 20)) }
+        return answers
+    }
+
+    /// Takes no more jobs and hands the queued ones back; the running one goes on.
+    package mutating func drain(now: Int64) -> [Answer] {
+        guard !isDraining else { return [] }
+        isDraining = true
+        var answers: [Answer] = []
+        for entry in jobs.values.sorted(by: { $0.ordinal < $1.ordinal }) where !entry.isRunning {
+            answers += end(
+                entry.job.id, .error(Self.draining), isRepeatable: true, isRemembered: false,
+                now: now)
+        }
+        return answers
+    }
+
+    // MARK: - Answers
+
+    private static let cancelled = JobFailure(.cancelled, "cancelled by the dispatcher")
+    private static let draining = JobFailure(
+        .draining, "this worker takes no more jobs; send it to another")
+
+    private func accepted(
+        _ reference: JobReference, _ state: WorkerEvent.Acceptance.State
+    ) -> Answer {
+        let ordinal = jobs[reference.jobID]?.ordinal
+        let position =
+            state == .queued ? ordinal.map { queue.distance(to: $0, live: queuedCount) } : nil
+        return Answer(
+            .accepted(reference, .init(state: state, position: position ?? 0, free: free)),
+            isRepeatable: true)
+    }
+
+    private func refusal(_ reference: JobReference, _ failure: JobFailure) -> Answer {
+        Answer(.job(reference, .error(failure)), isRepeatable: true)
+    }
+
+    private func conflict(_ reference: JobReference) -> Answer {
+        refusal(
+            reference,
+            JobFailure(
+                .jobIDConflict, "a job of other content has this id; choose another id"))
+    }
+}

@@ -1,0 +1,266 @@
+// The worker's side of the three pipes: looks at the sockets between pieces of work and answers at once.
+// What an answer is: JobTable. When it looks while a job runs: JobRunner.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+import LlorchProtocol
+import LlorchQueue
+import Logging
+
+/// Sockets, table and outbox of one worker, used by its one thread.
+final class WorkerLink {
+    private(set) var table: JobTable
+    private(set) var outbox: Outbox
+    /// A drain was asked for, by message or signal.
+    private(set) var isDraining = false
+    /// A second signal: leave without waiting for anyone.
+    private(set) var isStopping = false
+
+    let logger: Logger
+    private let options: WorkerOptions
+    private let shutdown: ShutdownSignal
+    private let clock: () -> Int64
+
+    private let context: ZMQContext
+    private var jobs: ZMQSocket
+    private var control: ZMQSocket
+    private let events: ZMQSocket
+    private let jobsLock: AddressLock?
+    private let controlLock: AddressLock?
+    private let jobsAddress: String
+    private let controlAddress: String
+
+    private var facts: ModelFacts?
+    private var loadProgress: Double? = 0
+    private var stalledAt: Int64?
+    private var drainEndsAt = Int64.max
+    private var lastTick: Int64
+    private var nextHeartbeat: Int64
+    private var reported = (malformed: 0, multipart: 0, dropped: 0)
+
+    /// At most one look at the sockets in this time, in microseconds.
+    private static let tickInterval: Int64 = 10_000
+    private static let heartbeatInterval: Int64 = 1_000
+    private static let controlMessagesPerTick = 256
+
+    init(
+        _ options: WorkerOptions, shutdown: ShutdownSignal, logger: Logger,
+        clock: @escaping () -> Int64
+    ) throws {
+        self.options = options
+        self.shutdown = shutdown
+        self.clock = clock
+        var logger = logger
+        logger[metadataKey: "worker"] = "\(options.name)"
+        for endpoint in [options.jobs, options.control, options.events] {
+            if let warning = endpoint.warning {
+                logger.warning("\(warning)", metadata: ["address": "\(endpoint)"])
+            }
+        }
+        context = try ZMQContext()
+        jobsLock = try AddressLock(options.jobs)
+        controlLock = try AddressLock(options.control)
+        jobs = try QueueSocket.workerJobs.open(options.jobs, in: context)
+        control = try QueueSocket.workerControl.open(options.control, in: context)
+        events = try QueueSocket.workerEvents.open(options.events, in: context)
+        jobsAddress = options.advertisedJobs ?? jobs.lastEndpoint
+        controlAddress = options.advertisedControl ?? control.lastEndpoint
+        let boot = BootNumber.next(stateDirectory: options.stateDirectory, logger: logger)
+        outbox = Outbox(worker: options.name, boot: boot, limit: options.outboxLimit)
+        table = JobTable(limits: options.limits)
+        self.logger = logger
+        lastTick = clock()
+        nextHeartbeat = lastTick / 1_000
+        logger.info(
+            "sockets are open",
+            metadata: [
+                "jobs": "\(jobsAddress)", "control": "\(controlAddress)",
+                "events": "\(options.events)", "boot": "\(boot)",
+            ])
+    }
+
+    /// Milliseconds, for the state machines.
+    var now: Int64 { clock() / 1_000 }
+
+    // MARK: - Model
+
+    func noteLoading(_ fraction: Double) throws(ZMQError) {
+        loadProgress = fraction
+        try tick()
+    }
+
+    func noteLoaded(_ facts: ModelFacts) throws(ZMQError) {
+        self.facts = facts
+        loadProgress = nil
+        nextHeartbeat = now
+        try serve(budget: 0)
+    }
+
+    // MARK: - Jobs
+
+    func startNext() -> (job: GenerationJob, queuedMilliseconds: Int)? {
+        table.startNext(now: now)
+    }
+
+    /// Sends an event of the running job, without waiting for the next tick.
+    func emit(_ event: TokenEvent) throws(ZMQError) {
+        outbox.append(table.record(event, now: now))
+        try flush()
+    }
+
+    /// Waits because the events have no reader, and gives the job up if that lasts.
+    func pause() throws(ZMQError) {
+        if stalledAt == nil {
+            stalledAt = now
+            nextHeartbeat = now
+            logger.warning(
+                "the running job is paused: nobody reads the events",
+                metadata: ["outbox_bytes": "\(outbox.bytes)"])
+        }
+        try wait()
+        if let since = stalledAt, now - since >= options.stallTimeout, table.running != nil {
+            let failure = JobFailure(
+                .consumerStalled, "the events were not read for \(options.stallTimeout) ms")
+            outbox.append(table.record(.error(failure), now: now))
+        }
+        if !outbox.isFull {
+            stalledAt = nil
+            nextHeartbeat = now
+        }
+    }
+
+    // MARK: - Ticks
+
+    /// Looks at the sockets, if the last look was long enough ago; called between pieces of work.
+    func tick() throws(ZMQError) {
+        let elapsed = clock() - lastTick
+        guard elapsed >= Self.tickInterval else { return }
+        try serve(budget: max(2_000, elapsed / 5))
+    }
+
+    /// Waits for a message or for something to become due, and serves it.
+    func wait(atMost limit: Int64 = .max) throws(ZMQError) {
+        try flush()
+        var poller = ZMQPoller()
+        poller.add(jobs, .readable)
+        poller.add(control, .readable)
+        if !outbox.isEmpty { poller.add(events, .writable) }
+        poller.add(descriptor: shutdown.descriptor)
+        let due = min(nextHeartbeat, table.nextDue ?? .max, drainEndsAt)
+        try poller.wait(milliseconds: Int(clamping: min(limit, max(0, due - now))))
+        try serve(budget: 20_000)
+    }
+
+    /// Answers what has come; `budget` is in microseconds.
+    private func serve(budget: Int64) throws(ZMQError) {
+        let begin = clock()
+        takeSignals()
+        var count = 0
+        while count < Self.controlMessagesPerTick, let message = try control.receive() {
+            count += 1
+            answer(message)
+        }
+        while let message = try jobs.receive() {
+            answer(message)
+            if clock() - begin >= budget { break }
+        }
+        outbox.append(table.expire(now: now))
+        if now >= drainEndsAt, table.running != nil {
+            let failure = JobFailure(.shutdown, "the worker leaves; send the job to another")
+            outbox.append(table.record(.error(failure), now: now))
+        }
+        if now >= nextHeartbeat { beat() }
+        try flush()
+        lastTick = clock()
+    }
+
+    private func answer(_ bytes: borrowing ZMQMessage) {
+        do throws(WireError) {
+            let message = try DispatcherMessage(parsing: bytes.bytes)
+            outbox.append(table.receive(message, now: now))
+            if message == .drain { beginDrain() }
+        } catch {
+            outbox.append(table.refuse(error, now: now))
+        }
+    }
+
+    private func takeSignals() {
+        let requests = shutdown.take()
+        guard requests > 0 else { return }
+        if isDraining || requests > 1 {
+            isStopping = true
+            drainEndsAt = now
+            logger.notice("stopping now")
+        }
+        beginDrain()
+    }
+
+    /// Takes no more jobs, hands the queued ones back, and lets the running one go on for a while.
+    func beginDrain() {
+        guard !isDraining else { return }
+        isDraining = true
+        drainEndsAt = min(drainEndsAt, now + options.drainTimeout)
+        nextHeartbeat = now
+        logger.notice("draining", metadata: ["queued": "\(table.queuedCount)"])
+        outbox.append(table.drain(now: now))
+    }
+
+    private func beat() {
+        nextHeartbeat = now + Self.heartbeatInterval
+        let running = table.running?.jobID
+        let state: WorkerStatus.State =
+            if isDraining {
+                .draining
+            } else if loadProgress != nil {
+                .loading
+            } else if stalledAt != nil {
+                .stalled
+            } else {
+                running == nil ? .idle : .busy
+            }
+        outbox.put(
+            WorkerStatus(
+                state: state, jobs: jobsAddress, control: controlAddress, running: running,
+                queued: table.queuedCount, free: table.free, model: facts,
+                loadProgress: loadProgress))
+        reportLosses()
+    }
+
+    /// Says once a second at most what was refused or left out.
+    private func reportLosses() {
+        let totals = (
+            malformed: table.malformed,
+            multipart: jobs.multipartDropped + control.multipartDropped, dropped: outbox.dropped
+        )
+        guard totals != reported else { return }
+        reported = totals
+        logger.warning(
+            "messages were refused or left out",
+            metadata: [
+                "malformed_total": "\(totals.malformed)",
+                "multipart_total": "\(totals.multipart)",
+                "unread_answers_total": "\(totals.dropped)",
+            ])
+    }
+
+    private func flush() throws(ZMQError) {
+        try outbox.flush { bytes throws(ZMQError) in try events.send(bytes) }
+    }
+
+    // MARK: - End
+
+    /// Says goodbye: waits a little for acknowledgements, then leaves the last events to libzmq.
+    func leave(reason: String) throws(ZMQError) {
+        let end = now + Int64(QueueSocket.drainLinger)
+        // A dispatcher that never acknowledged will not begin now.
+        while now < end, !isStopping,
+            !outbox.isEmpty || (table.acknowledged > 0 && table.unacknowledged > 0)
+        {
+            drainEndsAt = end
+            try wait(atMost: end - now)
+        }
+        outbox.append([Answer(.bye(reason: reason), isRepeatable: false)])
+        try flush()
+        try events.set(.linger(isStopping ? 100 : QueueSocket.drainLinger))
+        logger.notice("leaving", metadata: ["reason": "\(reason)"])
+    }
+}

@@ -1,0 +1,33 @@
+// What a worker is told at its start. Read from arguments elsewhere; passed on as values.
+// SPDX-License-Identifier: Apache-2.0
+
+package import LlorchQueue
+
+package struct WorkerOptions: Sendable {
+    /// Unique among the workers of one dispatcher.
+    package var name: String
+    package var jobs: QueueEndpoint
+    package var control: QueueEndpoint
+    package var events: QueueEndpoint
+    /// The jobs address as a dispatcher reaches it; nil is the bound one.
+    package var advertisedJobs: String?
+    package var advertisedControl: String?
+    /// Milliseconds that a running job may still take after SIGTERM.
+    package var drainTimeout: Int64 = 5_000
+    /// Where the last boot number is kept, so that a clock set back does not make this process older.
+    package var stateDirectory: String?
+    package var limits = JobTable.Limits()
+    /// Bytes of events that may wait for their reader.
+    package var outboxLimit = 16 << 20
+    /// Milliseconds that a job waits for the reader of its events before it is given up.
+    package var stallTimeout: Int64 = 60_000
+
+    package init(
+        name: String, jobs: QueueEndpoint, control: QueueEndpoint, events: QueueEndpoint
+    ) {
+        self.name = name
+        self.jobs = jobs
+        self.control = control
+        self.events = events
+    }
+}
