@@ -65,8 +65,22 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["LlorchProtocol", "LlorchEngine"],
+            path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
             name: "LlorchProtocolTests", dependencies: ["LlorchProtocol"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LlorchQueueTests",
+            dependencies: ["LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LlorchWorkerTests",
+            dependencies: [
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport", "llorch-worker",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "LlorchHTTPShimTests",

@@ -66,6 +66,13 @@ struct DispatchedJob {
         askedAt = now
     }
 
+    /// Whether time alone asks for something to be done.
+    func isDue(now: Int64, _ configuration: Dispatcher.Configuration) -> Bool {
+        if let deadlineAt, now >= deadlineAt { return true }
+        if worker == nil { return model != nil }
+        return now >= cancelAt ?? askAt
+    }
+
     /// The copy to send now: the worker counts the deadline from receipt, so time spent is taken off.
     func message(now: Int64) -> DispatcherMessage {
         var copy = job

@@ -7,30 +7,29 @@ extension Dispatcher {
     /// Gives waiting jobs to free workers, the least loaded and longest unused first.
     mutating func assign(now: Int64, into actions: inout [Action]) {
         guard !waiting.isEmpty else { return }
-        var load: [String: Int] = [:]
-        for entry in jobs.values {
-            if let worker = entry.worker { load[worker, default: 0] += 1 }
-        }
         var free = workersByName.values.filter { worker in
-            worker.isServing && worker.restUntil <= now
-                && load[worker.name, default: 0] < configuration.window
+            worker.isServing && worker.restUntil <= now && worker.load < configuration.window
         }
+        guard !free.isEmpty else { return }
         for id in waiting where !free.isEmpty {
             guard let entry = jobs[id] else { continue }
-            let fitting = free.filter { entry.canContinue(with: $0.status?.model) }
+            let fitting = free.indices.filter { entry.canContinue(with: free[$0].status?.model) }
             let chosen = fitting.min { left, right in
-                (load[left.name, default: 0], left.lastAssigned, left.name)
-                    < (load[right.name, default: 0], right.lastAssigned, right.name)
+                (free[left].load, free[left].lastAssigned, free[left].name)
+                    < (free[right].load, free[right].lastAssigned, free[right].name)
             }
-            guard let name = chosen?.name else { continue }
+            guard let chosen else { continue }
+            let name = free[chosen].name
             jobs[id]?.sent(to: name, now: now, configuration)
             if let message = jobs[id]?.message(now: now) {
                 actions.append(.send(message, worker: name, .jobs))
             }
             assigned += 1
+            free[chosen].load += 1
+            free[chosen].lastAssigned = assigned
+            workersByName[name]?.load = free[chosen].load
             workersByName[name]?.lastAssigned = assigned
-            load[name, default: 0] += 1
-            free.removeAll { $0.name == name && load[name, default: 0] >= configuration.window }
+            if free[chosen].load >= configuration.window { free.remove(at: chosen) }
         }
         waiting.removeAll { jobs[$0]?.worker != nil }
     }

@@ -153,7 +153,8 @@ package struct Dispatcher {
     package mutating func tick(now: Int64) -> [Action] {
         var actions: [Action] = []
         lookForSilence(now: now, into: &actions)
-        for id in Array(jobs.keys) {
+        let due = jobs.values.filter { $0.isDue(now: now, configuration) }.map(\.job.id)
+        for id in due {
             enforceDeadline(id, now: now, into: &actions)
             sendDueCancel(id, now: now, into: &actions)
             askIfDue(id, now: now, into: &actions)
@@ -229,20 +230,18 @@ package struct Dispatcher {
         into actions: inout [Action]
     ) {
         let id = reference.jobID
-        guard var entry = jobs[id] else { return }
-        let verdict = entry.judge(event, model: workersByName[worker]?.status?.model)
-        entry.heard(.running, now: now, configuration)
-        let isMuted = entry.isAnswered
-        jobs[id] = entry
+        let model = workersByName[worker]?.status?.model
+        guard let verdict = jobs[id]?.judge(event, model: model) else { return }
+        jobs[id]?.heard(.running, now: now, configuration)
         switch verdict {
         case .new where event.isTerminal:
             actions.append(.send(.acknowledge(reference), worker: worker, .control))
             end(id, with: event, from: worker, now: now, into: &actions)
         case .new:
-            if !isMuted { actions.append(.deliver(event, jobID: id)) }
+            if jobs[id]?.isAnswered == false { actions.append(.deliver(event, jobID: id)) }
         case .known:
             break
-        case .gap where event.isTerminal && entry.cancelAt != nil:
+        case .gap where event.isTerminal && jobs[id]?.cancelAt != nil:
             finish(id, with: .error(Self.cancelled), into: &actions)
         case .gap:
             jobs[id]?.askSoon(now: now, configuration)
@@ -285,7 +284,11 @@ package struct Dispatcher {
     /// Tells the client, unless it was told, and forgets the job.
     mutating func finish(_ id: String, with event: TokenEvent, into actions: inout [Action]) {
         guard let entry = jobs.removeValue(forKey: id) else { return }
-        if entry.worker == nil { waiting.removeAll { $0 == id } }
+        if let worker = entry.worker {
+            workersByName[worker]?.load -= 1
+        } else {
+            waiting.removeAll { $0 == id }
+        }
         if !entry.isAnswered { actions.append(.deliver(event, jobID: id)) }
     }
 
@@ -307,6 +310,7 @@ package struct Dispatcher {
     /// The job waits for a worker again, at its old place.
     mutating func putBack(_ id: String) {
         guard let ordinal = jobs[id]?.ordinal else { return }
+        if let worker = jobs[id]?.worker { workersByName[worker]?.load -= 1 }
         jobs[id]?.worker = nil
         jobs[id]?.stage = .sent
         let place = waiting.firstIndex { jobs[$0].map { $0.ordinal > ordinal } ?? false }

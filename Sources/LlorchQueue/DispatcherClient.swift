@@ -48,12 +48,10 @@ package final class DispatcherClient {
     private let addresses: [String: WorkerAddresses]
     private let clock: () -> Int64
 
-    /// Binds the events endpoint; workers announce themselves there.
+    /// Binds the events endpoint, usually `bind:`; workers announce themselves there.
     ///
-    /// - Parameters:
-    ///   - events: usually `bind:`; workers connect to it.
-    ///   - addresses: used for the workers of these names, whatever they announce.
-    ///   - clock: monotonic milliseconds.
+    /// The workers named in `addresses` are reached there, whatever they announce. The clock counts
+    /// monotonic milliseconds. Throws `QueueAddressError`, `ZMQError` or `SystemError`.
     package init(
         events endpoint: QueueEndpoint, context: ZMQContext,
         configuration: Dispatcher.Configuration = .init(),
@@ -70,8 +68,9 @@ package final class DispatcherClient {
         eventsAddress = events.lastEndpoint
     }
 
-    /// Takes a job; its events come from `poll`. A missing seed is chosen here, so that every attempt answers alike.
+    /// Takes a job, whose events then come from `poll`.
     ///
+    /// A missing seed is chosen here, so that every attempt answers alike.
     /// - Throws: `jobIDConflict`, `queueFull`, or `invalidRequest` for a job too long to send.
     package func submit(_ job: GenerationJob) throws(JobFailure) {
         var job = job

@@ -21,6 +21,8 @@ package struct DispatcherWorker: Sendable, Hashable {
     var pingAt = Int64.min
     /// A running job that nobody here knows, and since when.
     var stranger: Stranger?
+    /// Jobs it has or may have.
+    package internal(set) var load = 0
     /// Larger is later.
     var lastAssigned: UInt64 = 0
 
@@ -67,6 +69,7 @@ extension Dispatcher {
             counters.fenced += 1
             return false
         }
+        var isRestarted = false
         if event.boot > worker.boot {
             let successor = DispatcherWorker(event, now: now)
             worker.boot = successor.boot
@@ -75,7 +78,7 @@ extension Dispatcher {
             worker.status?.state = .loading
             worker.restUntil = .min
             counters.boots += 1
-            takeBackAll(from: event.worker, .restarted, into: &actions)
+            isRestarted = true
         } else if event.sequence > worker.nextSequence {
             counters.gaps += 1
             for id in jobs.keys where jobs[id]?.worker == event.worker {
@@ -86,6 +89,7 @@ extension Dispatcher {
         worker.heardAt = now
         worker.isGone = false
         workersByName[event.worker] = worker
+        if isRestarted { takeBackAll(from: event.worker, .restarted, into: &actions) }
         return true
     }
 

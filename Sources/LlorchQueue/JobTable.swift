@@ -188,12 +188,12 @@ package struct JobTable {
     ///
     /// - Precondition: a job is running.
     package mutating func record(_ event: TokenEvent, now: Int64) -> [Answer] {
-        guard let id = runningID, let entry = jobs[id] else {
+        guard let id = runningID, let attempt = jobs[id]?.attempt else {
             preconditionFailure("no job is running")
         }
         if event.isTerminal { return end(id, event, isRepeatable: false, now: now) }
         jobs[id]?.record(event)
-        let reference = JobReference(jobID: id, attempt: entry.attempt)
+        let reference = JobReference(jobID: id, attempt: attempt)
         var isMetrics = false
         if case .metrics = event { isMetrics = true }
         return [Answer(.job(reference, event), isRepeatable: isMetrics)]

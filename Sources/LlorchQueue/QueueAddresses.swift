@@ -135,7 +135,9 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// The normative table. No socket has ZMTP heartbeats: with a finite receive mark they abort the process.
+    /// The normative table.
+    ///
+    /// No socket has ZMTP heartbeats: with a finite receive mark they abort the process.
     var options: [ZMQSocket.Option] {
         let own: [ZMQSocket.Option] =
             switch self {

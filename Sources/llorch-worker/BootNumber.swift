@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
-import Logging
+package import Logging
 
-enum BootNumber {
+package enum BootNumber {
     /// Microseconds since 1970, forced above the number kept in the directory.
     ///
     /// A directory that cannot be used costs the force, not the start.
-    static func next(stateDirectory: String?, logger: Logger) -> UInt64 {
+    package static func next(stateDirectory: String?, logger: Logger) -> UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         let now =

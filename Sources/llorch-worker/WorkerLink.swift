@@ -41,6 +41,8 @@ final class WorkerLink {
     private static let tickInterval: Int64 = 10_000
     private static let heartbeatInterval: Int64 = 1_000
     private static let controlMessagesPerTick = 256
+    /// Milliseconds that leaving may still take after a second signal.
+    private static let stopPatience: Int64 = 500
 
     init(
         _ options: WorkerOptions, shutdown: ShutdownSignal, logger: Logger,
@@ -248,19 +250,31 @@ final class WorkerLink {
 
     // MARK: - End
 
-    /// Says goodbye: waits a little for acknowledgements, then leaves the last events to libzmq.
+    /// Says goodbye: waits a little for readers and acknowledgements, then sends `bye` as the last event.
     func leave(reason: String) throws(ZMQError) {
-        let end = now + Int64(QueueSocket.drainLinger)
-        // A dispatcher that never acknowledged will not begin now.
-        while now < end, !isStopping,
-            !outbox.isEmpty || (table.acknowledged > 0 && table.unacknowledged > 0)
-        {
-            drainEndsAt = end
-            try wait(atMost: end - now)
+        drainEndsAt = .max
+        let begin = now
+        while !isStopping, !outbox.isEmpty || isAcknowledgementDue {
+            let left = begin + Int64(QueueSocket.drainLinger) - now
+            if left <= 0 { break }
+            try wait(atMost: left)
         }
         outbox.append([Answer(.bye(reason: reason), isRepeatable: false)])
+        let end = now + Self.stopPatience
         try flush()
-        try events.set(.linger(isStopping ? 100 : QueueSocket.drainLinger))
-        logger.notice("leaving", metadata: ["reason": "\(reason)"])
+        while !outbox.isEmpty, now < end {
+            var poller = ZMQPoller()
+            poller.add(events, .writable)
+            try poller.wait(milliseconds: Int(clamping: end - now))
+            try flush()
+        }
+        try events.set(.linger(isStopping ? Int32(Self.stopPatience) : QueueSocket.drainLinger))
+        logger.notice(
+            "leaving", metadata: ["reason": "\(reason)", "unsent_bytes": "\(outbox.bytes)"])
+    }
+
+    /// A dispatcher that never acknowledged will not begin now.
+    private var isAcknowledgementDue: Bool {
+        table.acknowledged > 0 && table.unacknowledged > 0
     }
 }

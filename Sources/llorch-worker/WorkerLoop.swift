@@ -16,7 +16,9 @@ package enum WorkerLoop {
     /// Runs until a drain or a shutdown signal is carried out; the whole loop is the calling thread.
     ///
     /// - Parameters:
+    ///   - options: names, addresses and limits.
     ///   - shutdown: `ShutdownSignal.handlingTermination()` in a process of its own.
+    ///   - logger: told counts and times, never text.
     ///   - clock: monotonic microseconds.
     ///   - makeBackend: loads the model, calling its argument now and then.
     /// - Throws: what `makeBackend` throws, `QueueAddressError` for an address that cannot be used,

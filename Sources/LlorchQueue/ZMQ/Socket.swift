@@ -97,6 +97,16 @@ package struct ZMQSocket: ~Copyable {
         } != nil
     }
 
+    /// Sends frames as one message, which LLQ/1 does not allow: for tests of its refusal.
+    package func sendParts(_ parts: [[UInt8]]) throws(ZMQError) {
+        for (number, bytes) in parts.enumerated() {
+            let more = number + 1 < parts.count ? ZMQ_SNDMORE : 0
+            _ = try ZMQError.check {
+                unsafe zmq_send(handle.pointer, bytes, bytes.count, ZMQ_DONTWAIT | more)
+            }
+        }
+    }
+
     /// Takes the next message without waiting; nil where there is none.
     ///
     /// Messages of several frames are no part of the protocol: they are counted and passed over.

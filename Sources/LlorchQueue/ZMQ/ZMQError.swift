@@ -17,7 +17,7 @@ package struct ZMQError: Error, RawRepresentable, Sendable, Hashable, CustomStri
     package static let interrupted = ZMQError(rawValue: EINTR)
     package static let addressInUse = ZMQError(rawValue: EADDRINUSE)
     package static let invalidArgument = ZMQError(rawValue: EINVAL)
-    package static let contextTerminated = ZMQError(rawValue: ZMQ_HAUSNUMERO + 53)
+    package static let contextTerminated = ZMQError(rawValue: firstOfLibzmq + 53)
 
     package var description: String {
         unsafe String(cString: zmq_strerror(rawValue))
@@ -39,4 +39,4 @@ package struct ZMQError: Error, RawRepresentable, Sendable, Hashable, CustomStri
 }
 
 /// libzmq numbers its own errors from here, beyond those of the system.
-private let ZMQ_HAUSNUMERO: Int32 = 156_384_712
+private let firstOfLibzmq: Int32 = 156_384_712

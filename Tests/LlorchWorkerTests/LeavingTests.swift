@@ -1,0 +1,132 @@
+// How a worker leaves: drained, stopped, unable to load; and what it does for a reader who does not read.
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import LlorchProtocol
+import LlorchQueue
+import TestSupport
+import Testing
+import llorch_worker
+
+@Suite(.timeLimit(.minutes(2))) struct LeavingTests {
+    @Test func drainHandsBackWhatWaitsAndEndsWhatRuns() throws {
+        let gate = Gate()
+        let loop = try LoopUnderTest { _ in
+            ScriptedBackend(script: { _ in .held(by: gate) })
+        }
+        try loop.send(.job(job("running"), attempt: 1))
+        try loop.wait { events in events.contains { $0.isStart } }
+        for id in ["b", "c"] { try loop.send(.job(job(id), attempt: 1)) }
+        try loop.wait { events in events.count { $0.isAcceptance } == 3 }
+        try loop.control(.drain)
+        #expect(try loop.terminal(of: "b").failure == .draining)
+        #expect(try loop.terminal(of: "c").failure == .draining)
+        try loop.send(.job(job("late"), attempt: 1))
+        #expect(try loop.terminal(of: "late").failure == .draining)
+        _ = try loop.waitForStatus { $0.state == .draining }
+        gate.open()
+        #expect(try loop.terminal(of: "running").failure == nil)
+        try loop.waitForEnd()
+        #expect(loop.events.last?.isBye == true)
+        #expect(loop.events.map(\.sequence) == Array(0..<UInt64(loop.events.count)))
+    }
+
+    @Test func aJobThatOutlastsTheDrainIsGivenUp() throws {
+        let loop = try LoopUnderTest(drainTimeout: 50) { _ in
+            ScriptedBackend(script: { _ in .endless })
+        }
+        try loop.send(.job(job("running"), attempt: 1))
+        try loop.wait { events in events.contains { $0.isStart } }
+        loop.shutdown.request()
+        #expect(try loop.terminal(of: "running").failure == .shutdown)
+        try loop.waitForEnd()
+    }
+
+    @Test func aSecondSignalStopsAtOnce() throws {
+        let loop = try LoopUnderTest(drainTimeout: 3_600_000) { _ in
+            ScriptedBackend(script: { _ in .endless })
+        }
+        try loop.send(.job(job("running"), attempt: 1))
+        try loop.wait { events in events.contains { $0.isStart } }
+        loop.shutdown.request()
+        _ = try loop.waitForStatus { $0.state == .draining }
+        loop.shutdown.request()
+        #expect(try loop.terminal(of: "running").failure == .shutdown)
+        try loop.waitForEnd()
+        #expect(loop.events.last?.isBye == true)
+    }
+
+    @Test func terminationSignalsArriveAsRequests() throws {
+        let signal = try ShutdownSignal.handlingTermination()
+        for number in [SIGTERM, SIGINT] {
+            kill(getpid(), number)
+            var poller = ZMQPoller()
+            poller.add(descriptor: signal.descriptor)
+            var requests = 0
+            while requests == 0 {
+                try poller.wait(milliseconds: 1_000)
+                requests = signal.take()
+            }
+            #expect(requests == 1)
+        }
+    }
+
+    @Test func leavingIsPossibleWhileLoading() throws {
+        let loop = try LoopUnderTest { progress in
+            while true { try progress(0.1) }
+        }
+        try loop.send(.job(job("early"), attempt: 1))
+        try loop.wait { events in events.contains { $0.isAcceptance } }
+        loop.shutdown.request()
+        #expect(try loop.terminal(of: "early").failure == .draining)
+        try loop.waitForEnd()
+    }
+
+    @Test func aModelThatCannotBeLoadedEndsTheWorkerWithItsError() throws {
+        struct Unreadable: Error {}
+        let fails = Gate()
+        let loop = try LoopUnderTest { progress in
+            while !fails.isPassable { try progress(0.2) }
+            throw Unreadable()
+        }
+        try loop.send(.job(job("early"), attempt: 1))
+        try loop.wait { events in events.contains { $0.isAcceptance } }
+        fails.open()
+        #expect(try loop.terminal(of: "early").failure == .draining)
+        #expect(throws: Unreadable.self) { try loop.waitForEnd() }
+        #expect(loop.events.last?.isBye == true)
+    }
+
+    @Test func aPortInUseIsAnErrorOfTheStart() throws {
+        let loop = try LoopUnderTest()
+        let taken = try #require(loop.events.compactMap(\.status).first)
+        let options = WorkerOptions(
+            name: "w2", jobs: try QueueEndpoint(parsing: taken.jobs, default: .bind),
+            control: try QueueEndpoint(parsing: "tcp://127.0.0.1:*", default: .bind),
+            events: try QueueEndpoint(parsing: "tcp://127.0.0.1:9", default: .connect))
+        #expect(throws: QueueAddressError.self) {
+            try WorkerLoop.run(options, shutdown: try ShutdownSignal(), logger: silent) { _ in
+                ScriptedBackend()
+            }
+        }
+    }
+
+    @Test func bootNumbersRiseThoughTheClockDoesNot() throws {
+        var template = Array("/tmp/llorch-XXXXXX".utf8CString)
+        let made = try #require(mkdtemp(&template))
+        let folder = String(cString: made)
+        defer {
+            unlink(folder + "/boot")
+            rmdir(folder)
+        }
+        let first = BootNumber.next(stateDirectory: folder, logger: silent)
+        let future = first + 1_000_000_000_000
+        let file = open(folder + "/boot", O_WRONLY | O_TRUNC)
+        let text = Array("\(future)\n".utf8)
+        _ = write(file, text, text.count)
+        close(file)
+        #expect(BootNumber.next(stateDirectory: folder, logger: silent) == future + 1)
+        #expect(BootNumber.next(stateDirectory: folder, logger: silent) == future + 2)
+        #expect(BootNumber.next(stateDirectory: "/nonexistent", logger: silent) > 0)
+    }
+}
