@@ -56,10 +56,8 @@ package struct EventRouter {
     /// Sends the comments that are due; drops clients that do not read, and returns their jobs.
     package mutating func tick() -> [String] {
         var total = 0
-        leaving.removeAll { stream in
-            if !stream.isTaken { dropIfTooSlow(stream, &total) }
-            return stream.isTaken
-        }
+        leaving = leaving.filter { !$0.isTaken }
+        for stream in leaving { dropIfTooSlow(stream, &total) }
         var dropped: [String] = []
         for (jobID, stream) in streams {
             stream.pingIfDue()

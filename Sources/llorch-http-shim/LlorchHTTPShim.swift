@@ -6,6 +6,7 @@ import Glibc
 import LlorchQueue
 import Logging
 import NIOCore
+import ServiceLifecycle
 import UnixSignals
 
 @main
@@ -48,7 +49,14 @@ struct LlorchHTTPShim: AsyncParsableCommand {
     @Option(help: "Seconds that open streams may still take after SIGTERM or SIGINT.")
     var drainTimeout: Double = 5
 
-    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    @Option(
+        help: "trace, debug, info, notice, warning, error or critical.",
+        transform: { text in
+            guard let level = Logger.Level(rawValue: text) else {
+                throw ValidationError("--log-level \(text) is none of the seven levels")
+            }
+            return level
+        })
     var logLevel = Logger.Level.info
 
     func validate() throws {
@@ -124,8 +132,6 @@ struct WorkerArgument: ExpressibleByArgument {
             jobs: String(addresses[0]), control: String(addresses[1]))
     }
 }
-
-extension Logger.Level: @retroactive ExpressibleByArgument {}
 
 /// What is said where the server could not begin.
 private struct StartError: Error, CustomStringConvertible {

@@ -134,6 +134,7 @@ package final class ResponseStream: Sendable {
             defer {
                 state.isDropped = true
                 state.isComplete = true
+                state.isBeingWritten = false
                 state.bytes = []
             }
             return !state.isDropped
