@@ -25,7 +25,7 @@ package struct Shim: Sendable {
         let responder = ShimResponder(
             execute: ExecuteRoute(queue: queue, timing: options.timing),
             cancel: CancelRoute(queue: queue), health: HealthRoute(directory: queue.directory))
-        application = Application(
+        var application = Application(
             responder: responder,
             server: .http1(
                 configuration: .init(
@@ -36,6 +36,8 @@ package struct Shim: Sendable {
             services: [queue],
             onServerRunning: { channel in onListening(channel.localAddress?.port ?? 0) },
             logger: logger)
+        application.beforeServerStarts { try await queue.waitUntilOpen() }
+        self.application = application
     }
 
     /// Runs until one of the signals, then lets streams end, or ends them at the drain timeout.

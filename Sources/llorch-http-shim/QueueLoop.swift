@@ -16,9 +16,7 @@ final class QueueLoop {
     private let logger: Logger
 
     private var isDraining = false
-    private var cancelAt: Int64?
-    /// When streams end without their workers' word.
-    private var failAt: Int64?
+    private var endAt: Int64?
     private var leaveBy: Int64?
     private var lastServedAt = MonotonicClock.milliseconds()
 
@@ -50,7 +48,10 @@ final class QueueLoop {
             }
             let now = MonotonicClock.milliseconds()
             giveUpWithoutWorkers(now: now)
-            endWhatIsDue(now: now)
+            if let due = endAt, due <= now {
+                endAt = nil
+                endAll(JobFailure(.shutdown, "this server was shut down; send the job again"))
+            }
             if let leaveBy, client.dispatcher.outCount == 0 && router.isEmpty || leaveBy <= now {
                 return
             }
@@ -73,11 +74,11 @@ final class QueueLoop {
             if router.remove(stream, for: jobID) { client.cancel(jobID) }
         case .drain(let timeout):
             isDraining = true
-            cancelAt = cancelAt ?? MonotonicClock.milliseconds() + timeout
+            endAt = endAt ?? MonotonicClock.milliseconds() + timeout
             logger.info("draining", metadata: ["streams": "\(router.count)"])
         case .stop:
             isDraining = true
-            cancelAll()
+            endAt = min(endAt ?? .max, MonotonicClock.milliseconds())
             leaveBy = leaveBy ?? MonotonicClock.milliseconds() + 1_000
         }
     }
@@ -104,20 +105,11 @@ final class QueueLoop {
         }
     }
 
-    private func endWhatIsDue(now: Int64) {
-        if let due = cancelAt, due <= now {
-            cancelAt = nil
-            failAt = now + 1_000
-            cancelAll()
-        }
-        if let due = failAt, due <= now {
-            failAt = nil
-            router.failAll(JobFailure(.shutdown, "this server was shut down"))
-        }
-    }
-
-    private func cancelAll() {
-        for jobID in router.jobIDs { client.cancel(jobID) }
+    /// Ends every stream at once, and then its job.
+    private func endAll(_ failure: JobFailure) {
+        let jobIDs = router.jobIDs
+        router.failAll(failure)
+        for jobID in jobIDs { client.cancel(jobID) }
     }
 
     /// A client is better told than kept where no worker has come back.
@@ -127,9 +119,7 @@ final class QueueLoop {
         } else if now - lastServedAt > options.workerPatience {
             logger.error(
                 "jobs given up", metadata: ["jobs": "\(router.count)", "reason": "no worker"])
-            let jobIDs = router.jobIDs
-            router.failAll(JobFailure(.workerLost, "no worker came back to go on with the job"))
-            for jobID in jobIDs { client.cancel(jobID) }
+            endAll(JobFailure(.workerLost, "no worker came back to go on with the job"))
         }
     }
 

@@ -37,17 +37,28 @@ package final class QueueService: Service, Sendable {
     private struct State {
         var commands: [Command] = []
         var wakeUp: WakeUp?
+        var failure: (any Error)?
     }
 
     package let directory: WorkerDirectory
     private let options: Options
     private let logger: Logger
     private let state = Mutex(State())
+    /// Ends when the sockets are open, or cannot be.
+    private let opening: (stream: AsyncStream<Never>, source: AsyncStream<Never>.Continuation)
 
     package init(_ options: Options, directory: WorkerDirectory, logger: Logger) {
         self.options = options
         self.directory = directory
         self.logger = logger
+        let (stream, source) = AsyncStream<Never>.makeStream()
+        opening = (stream, source)
+    }
+
+    /// Returns when the sockets are open; throws what `run` throws where they cannot be.
+    package func waitUntilOpen() async throws {
+        for await _ in opening.stream {}
+        if let failure = state.withLock({ $0.failure }) { throw failure }
     }
 
     /// Binds the events endpoint and works until the service is told to stop.
@@ -60,6 +71,7 @@ package final class QueueService: Service, Sendable {
                     try await pool.runIfActive { [self] in
                         let loop = try QueueLoop(options, directory: directory, logger: logger)
                         state.withLock { $0.wakeUp = loop.wakeUp }
+                        opening.source.finish()
                         try loop.run(commands: takeCommands)
                     }
                 }
@@ -69,6 +81,8 @@ package final class QueueService: Service, Sendable {
         } onGracefulShutdown: {
             self.send(.stop)
         }
+        if case .failure(let error) = result { state.withLock { $0.failure = error } }
+        opening.source.finish()
         try await pool.shutdownGracefully()
         try result.get()
     }
