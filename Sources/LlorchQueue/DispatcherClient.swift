@@ -16,6 +16,17 @@ package enum Delivery: Sendable, Hashable {
     case left(worker: String, reason: String)
 }
 
+/// Where a worker is reached.
+package struct WorkerAddresses: Sendable, Hashable {
+    package var jobs: String
+    package var control: String
+
+    package init(jobs: String, control: String) {
+        self.jobs = jobs
+        self.control = control
+    }
+}
+
 /// Owns the events PULL and, for each worker that announces itself, a PUSH for jobs and one for control.
 ///
 /// Not thread-safe: one thread calls everything but `wakeUp.signal()`.
@@ -34,17 +45,21 @@ package final class DispatcherClient {
     private let lock: AddressLock?
     private var pipes: [String: WorkerPipes] = [:]
     private var ready: [Delivery] = []
+    private let addresses: [String: WorkerAddresses]
     private let clock: () -> Int64
 
     /// Binds the events endpoint, usually `bind:`; workers announce themselves there.
     ///
-    /// The clock counts monotonic milliseconds. Throws `QueueAddressError`, `ZMQError` or `SystemError`.
+    /// The workers named in `addresses` are reached there, whatever they announce. The clock counts
+    /// monotonic milliseconds. Throws `QueueAddressError`, `ZMQError` or `SystemError`.
     package init(
         events endpoint: QueueEndpoint, context: ZMQContext,
         configuration: Dispatcher.Configuration = .init(),
+        addresses: [String: WorkerAddresses] = [:],
         clock: @escaping () -> Int64 = MonotonicClock.milliseconds
     ) throws {
         self.context = context
+        self.addresses = addresses
         self.clock = clock
         dispatcher = Dispatcher(configuration: configuration)
         wakeUp = try WakeUp()
@@ -119,7 +134,8 @@ package final class DispatcherClient {
             case .accepted(let jobID): ready.append(.accepted(jobID: jobID))
             case .deliver(let event, let jobID): ready.append(.event(event, jobID: jobID))
             case .connect(let worker, let jobs, let control):
-                open(worker, jobs, control)
+                let fixed = addresses[worker]
+                open(worker, fixed?.jobs ?? jobs, fixed?.control ?? control)
             case .reconnect(let worker):
                 if let old = pipes[worker] { open(worker, old.jobs, old.control) }
             case .disconnect(let worker):

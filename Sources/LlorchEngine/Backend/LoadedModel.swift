@@ -14,6 +14,8 @@ package struct LoadedModel: Sendable {
     package let tokenizer: Tokenizer
     package let facts: ModelFacts
 
+    private static let maximumTokenizerBytes = 64 << 20
+
     /// Reads the directory; checks come before the first weight is read.
     ///
     /// - Parameters:
@@ -38,10 +40,15 @@ package struct LoadedModel: Sendable {
                 remedy: "take the tokenizer files that belong to this model")
         }
         let model = try GPT2(reading: &source, kernels: kernels, progress: progress)
+        var digest = try source.contentDigest()
+        for file in try directory.tokenizerFiles().paths {
+            let bytes = try ReadOnlyFile.contents(of: file, limit: Self.maximumTokenizerBytes)
+            digest.update(bytes.span)
+        }
         self.model = model
         self.tokenizer = tokenizer
         facts = ModelFacts(
-            name: directory.name, digest: try source.contentDigest().hexadecimal,
+            name: directory.name, digest: digest.hexadecimal,
             precision: precision.rawValue, contextLength: configuration.contextLength,
             vocabularySize: configuration.vocabularySize,
             memoryBytes: UInt64(model.weightByteCount))

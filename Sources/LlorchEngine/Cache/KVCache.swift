@@ -42,9 +42,7 @@ package struct KVCache: ~Copyable {
 
     /// Writes one position's key and value of one layer; `advance(by:)` makes it count.
     ///
-    /// - Parameters:
-    ///   - key: [C], the heads one after the other.
-    ///   - value: [C], likewise.
+    /// Both are [C], the heads one after the other.
     package mutating func write(
         key: Span<Float>, value: Span<Float>, layer: Int, position: Int
     ) {

@@ -14,7 +14,9 @@ package enum LogitRows: Sendable, Hashable {
     case all
 }
 
-/// A loaded model; immutable, and shared freely. Cache and activations are the caller's.
+/// A loaded model, immutable and shared freely.
+///
+/// Cache and activations are the caller's.
 package struct GPT2: Sendable {
     package let configuration: GPT2Configuration
     package let kernels: Kernels
@@ -29,9 +31,12 @@ package struct GPT2: Sendable {
             headSize: configuration.headSize, contextLength: configuration.contextLength)
     }
 
+    /// Scratch memory for passes of this model.
+    ///
     /// - Parameters:
     ///   - chunkLength: tokens of a pass at most; nil takes `preferredChunkLength`.
     ///   - allLogits: whether passes may ask for the logits of all rows.
+    /// - Returns: buffers that serve one pass at a time.
     package func makeActivations(chunkLength: Int? = nil, allLogits: Bool = false) -> Activations {
         Activations(
             sizes: Activations.Sizes(

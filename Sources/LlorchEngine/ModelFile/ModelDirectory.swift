@@ -23,6 +23,13 @@ package struct ModelDirectory: Sendable, Hashable {
         case vocabularyAndMerges(vocabulary: String, merges: String)
         /// `tokenizer.json`, which holds both.
         case combined(String)
+
+        package var paths: [String] {
+            switch self {
+            case .vocabularyAndMerges(let vocabulary, let merges): [vocabulary, merges]
+            case .combined(let path): [path]
+            }
+        }
     }
 
     /// As the caller wrote it, without slashes at the end.

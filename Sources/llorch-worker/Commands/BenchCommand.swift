@@ -18,11 +18,15 @@ struct BenchCommand: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
 
-    @Option(name: [.customShort("p"), .long], help: "Prompt lengths, like 128,512; 0 for none.")
-    var prompt: String = "512"
+    @Option(
+        name: [.customShort("p"), .long],
+        help: "Prompt lengths, like 128,512; 0 for none (default: 512, or half a smaller context).")
+    var prompt: String?
 
-    @Option(name: [.customShort("n"), .long], help: "Numbers of generated tokens; 0 for none.")
-    var generate: String = "128"
+    @Option(
+        name: [.customShort("n"), .long],
+        help: "Numbers of generated tokens; 0 for none (default: 128, or half a smaller context).")
+    var generate: String?
 
     @Option(name: [.customShort("d"), .long], help: "Tokens in the cache before each test.")
     var depth: String = "0"
@@ -37,7 +41,7 @@ struct BenchCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        for text in [prompt, generate, depth] where Self.counts(text) == nil {
+        for text in [prompt ?? "0", generate ?? "0", depth] where Self.counts(text) == nil {
             throw ValidationError("'\(text)' is no list of counts like 128,512")
         }
         guard repetitions >= 1 else { throw ValidationError("-r must be at least 1") }
@@ -47,10 +51,12 @@ struct BenchCommand: ParsableCommand {
     func run() throws {
         let loaded = try model.load()
         let context = loaded.model.configuration.contextLength
+        let prompts = prompt.flatMap(Self.counts) ?? [min(512, context / 2)]
+        let generated = generate.flatMap(Self.counts) ?? [min(128, context / 2)]
         var tests: [BenchTest] = []
         for depth in Self.counts(depth) ?? [] {
-            tests += (Self.counts(prompt) ?? []).map { BenchTest(prompt: $0, depth: depth) }
-            tests += (Self.counts(generate) ?? []).map { BenchTest(generated: $0, depth: depth) }
+            tests += prompts.map { BenchTest(prompt: $0, depth: depth) }
+            tests += generated.map { BenchTest(generated: $0, depth: depth) }
         }
         tests.removeAll { $0.count == 0 }
         if let test = tests.first(where: { $0.depth + $0.count > context }) {

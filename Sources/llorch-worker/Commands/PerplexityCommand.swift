@@ -41,7 +41,8 @@ struct PerplexityCommand: ParsableCommand {
         let loaded = try model.load()
         let ids = try loaded.tokenizer.tokenize(bytes: text.span)
         guard ids.count >= 2 else {
-            throw CommandFailure("\(file) has \(ids.count) tokens; two are the least to predict one")
+            throw CommandFailure(
+                "\(file) has \(ids.count) tokens; two are the least to predict one")
         }
         let bar = ProgressBar("reading \(file)")
         var measurement = PerplexityMeasurement(loaded.model, chunkLength: chunk)

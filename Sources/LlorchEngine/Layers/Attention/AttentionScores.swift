@@ -15,10 +15,7 @@ package struct AttentionScores: Sendable {
 
     /// Leaves the weights of tile row i in the first `position + i + 1` columns of row i.
     ///
-    /// - Parameters:
-    ///   - qkv: [T, 3C], of which the queries are used.
-    ///   - tile: rows of `qkv`.
-    ///   - position: of the tile's first row.
+    /// `qkv` is [T, 3C], of which the queries are used; `tile` are its rows, the first at `position`.
     func forward<Observer: ActivationObserver>(
         _ qkv: borrowing Matrix, tile: Range<Int>, position: Int, layer: Int, head: Int,
         cache: borrowing KVCache, into weights: inout Matrix, kernels: Kernels,

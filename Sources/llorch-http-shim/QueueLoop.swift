@@ -1,0 +1,128 @@
+// The one thread that touches ZeroMQ sockets: commands in, events to the responses that wait.
+// Which job goes where is the dispatcher's decision (LlorchQueue).
+// SPDX-License-Identifier: Apache-2.0
+
+import LlorchProtocol
+import LlorchQueue
+import Logging
+
+/// Confined to the thread that made it; other threads have its `wakeUp` only.
+final class QueueLoop {
+    let wakeUp: WakeUp
+    private let client: DispatcherClient
+    private var router = EventRouter()
+    private let options: QueueService.Options
+    private let directory: WorkerDirectory
+    private let logger: Logger
+
+    private var isDraining = false
+    private var endAt: Int64?
+    private var leaveBy: Int64?
+    private var lastServedAt = MonotonicClock.milliseconds()
+
+    init(_ options: QueueService.Options, directory: WorkerDirectory, logger: Logger) throws {
+        self.options = options
+        self.directory = directory
+        self.logger = logger
+        client = try DispatcherClient(
+            events: options.events, context: ZMQContext(), configuration: options.dispatcher,
+            addresses: options.addresses)
+        wakeUp = client.wakeUp
+        logger.info("queue open", metadata: ["events": "\(client.eventsAddress)"])
+    }
+
+    /// Works until a `stop`, then until workers know of what was cancelled.
+    func run(commands: () -> [QueueService.Command]) throws {
+        defer {
+            for command in commands() {
+                if case .submit(_, let stream) = command { stream.refuse(Self.draining) }
+            }
+            router.failAll(JobFailure(.internal, "the queue was closed"))
+        }
+        while true {
+            for command in commands() { perform(command) }
+            for delivery in try client.poll(milliseconds: 100) { hand(delivery) }
+            for jobID in router.tick() {
+                logger.notice("client dropped", metadata: ["job_id": LogText.metadata(jobID)])
+                client.cancel(jobID)
+            }
+            let now = MonotonicClock.milliseconds()
+            giveUpWithoutWorkers(now: now)
+            if let due = endAt, due <= now {
+                endAt = nil
+                endAll(JobFailure(.shutdown, "this server was shut down; send the job again"))
+            }
+            if let leaveBy, client.dispatcher.outCount == 0 && router.isEmpty || leaveBy <= now {
+                return
+            }
+        }
+    }
+
+    private func perform(_ command: QueueService.Command) {
+        switch command {
+        case .submit(let job, let stream):
+            do throws(JobFailure) {
+                if isDraining { throw Self.draining }
+                try client.submit(job)
+                router.add(stream, for: job.id)
+            } catch {
+                stream.refuse(error)
+            }
+        case .cancel(let jobID):
+            client.cancel(jobID)
+        case .abandon(let jobID, let stream):
+            if router.remove(stream, for: jobID) { client.cancel(jobID) }
+        case .drain(let timeout):
+            isDraining = true
+            endAt = endAt ?? MonotonicClock.milliseconds() + timeout
+            logger.info("draining", metadata: ["streams": "\(router.count)"])
+        case .stop:
+            isDraining = true
+            endAt = min(endAt ?? .max, MonotonicClock.milliseconds())
+            leaveBy = leaveBy ?? MonotonicClock.milliseconds() + 1_000
+        }
+    }
+
+    private func hand(_ delivery: Delivery) {
+        switch delivery {
+        case .accepted: break
+        case .event(let event, let jobID): router.deliver(event, to: jobID)
+        case .status(let status, let worker, let boot):
+            if directory.note(status, of: worker, boot: boot) {
+                logger.info(
+                    "worker seen",
+                    metadata: [
+                        "worker": LogText.metadata(worker), "state": "\(status.state.rawValue)",
+                    ])
+            }
+        case .left(let worker, let reason):
+            directory.remove(worker)
+            logger.info(
+                "worker left",
+                metadata: [
+                    "worker": LogText.metadata(worker), "reason": LogText.metadata(reason),
+                ])
+        }
+    }
+
+    /// Ends every stream at once, and then its job.
+    private func endAll(_ failure: JobFailure) {
+        let jobIDs = router.jobIDs
+        router.failAll(failure)
+        for jobID in jobIDs { client.cancel(jobID) }
+    }
+
+    /// A client is better told than kept where no worker has come back.
+    private func giveUpWithoutWorkers(now: Int64) {
+        if router.count == 0 || !directory.snapshot().serving.isEmpty {
+            lastServedAt = now
+        } else if now - lastServedAt > options.workerPatience {
+            logger.error(
+                "jobs given up", metadata: ["jobs": "\(router.count)", "reason": "no worker"])
+            endAll(JobFailure(.workerLost, "no worker came back to go on with the job"))
+        }
+    }
+
+    private static let draining = JobFailure(
+        .draining, "this server is shutting down; send the job elsewhere")
+}

@@ -1,0 +1,199 @@
+// What one response to `POST /execute` still has to say. The queue's thread writes, the response
+// reads. Who gets which event: EventRouter.swift; status and body: ExecuteRoute.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+package import LlorchProtocol
+import Synchronization
+
+/// The bytes between the queue and one HTTP response, and the decision how the response begins.
+package final class ResponseStream: Sendable {
+    /// How the response begins; known before its first byte.
+    package enum Opening: Sendable, Hashable {
+        /// A status of its own; no events.
+        case refused(JobFailure)
+        case open
+    }
+
+    /// The client went away, or reads too slowly.
+    package struct Dropped: Error {}
+
+    /// Milliseconds.
+    package struct Timing: Sendable, Hashable {
+        /// A job still without an event opens its stream after this, so that its client knows it waits.
+        package var patience: Int64 = 250
+        /// A stream is never silent for longer.
+        package var ping: Int64 = 5_000
+        /// A client that takes nothing of what is there for this long is given up.
+        package var stall: Int64 = 30_000
+
+        package init() {}
+    }
+
+    private struct State {
+        var framer: EventFramer
+        var opening: Opening?
+        var bytes: [UInt8] = []
+        var isBeingWritten = false
+        /// When the client last took something, or had nothing to take.
+        var progressAt: Int64
+        var pingAt: Int64
+        var isComplete = false
+        var isDropped = false
+    }
+
+    private let timing: Timing
+    private let submittedAt: Int64
+    private let clock: @Sendable () -> Int64
+    private let timeOfDay: @Sendable () -> String
+    private let close: @Sendable () -> Void
+    private let state: Mutex<State>
+    private let signal: AsyncStream<Void>
+    private let signalSource: AsyncStream<Void>.Continuation
+
+    /// `clock` gives monotonic milliseconds, `timeOfDay` ISO 8601 in UTC; `close` ends the connection,
+    /// and with it a write that the client does not let end.
+    package init(
+        jobID: String, seed: UInt64, timing: Timing = Timing(),
+        clock: @escaping @Sendable () -> Int64, timeOfDay: @escaping @Sendable () -> String,
+        close: @escaping @Sendable () -> Void = {}
+    ) {
+        self.timing = timing
+        self.close = close
+        self.clock = clock
+        self.timeOfDay = timeOfDay
+        submittedAt = clock()
+        state = Mutex(
+            State(
+                framer: EventFramer(jobID: jobID, seed: seed), progressAt: submittedAt,
+                pingAt: submittedAt + timing.patience))
+        // One signal is as good as many: each is answered by taking all there is.
+        (signal, signalSource) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    // MARK: - The queue's thread
+
+    /// Adds an event; nothing is taken after the terminal one.
+    package func deliver(_ event: TokenEvent) {
+        let now = clock()
+        change { state in
+            if state.opening == nil {
+                if case .error(let failure) = event, failure.code != .cancelled {
+                    state.opening = .refused(failure)
+                    state.isComplete = true
+                    return
+                }
+                state.opening = .open
+            }
+            let frames = state.framer.frames(
+                for: event, waited: Int(now - submittedAt), today: timeOfDay)
+            for frame in frames { append(frame.serialized(), to: &state, now: now) }
+            state.isComplete = event.isTerminal
+        }
+    }
+
+    /// Refuses the job, or ends the stream with this failure where it is open.
+    package func refuse(_ failure: JobFailure) {
+        deliver(.error(failure))
+    }
+
+    /// Opens a stream that has waited long enough, and fills silence with a comment.
+    package func pingIfDue() {
+        let now = clock()
+        let isDue = state.withLock { $0.pingAt <= now && $0.bytes.isEmpty && !$0.isComplete }
+        guard isDue else { return }
+        change { state in
+            state.opening = state.opening ?? .open
+            append(ServerSentEvent.ping, to: &state, now: now)
+        }
+    }
+
+    /// Bytes that the client has not taken.
+    package var pendingBytes: Int { state.withLock { $0.bytes.count } }
+
+    /// Whether the client has left what is there for too long.
+    package var isStalled: Bool {
+        let now = clock()
+        return state.withLock { state in
+            (state.isBeingWritten || !state.bytes.isEmpty)
+                && now - state.progressAt >= timing.stall
+        }
+    }
+
+    package var isDropped: Bool { state.withLock { $0.isDropped } }
+
+    /// Whether the response has all it will ever get.
+    package var isTaken: Bool {
+        state.withLock { $0.isComplete && $0.bytes.isEmpty && !$0.isBeingWritten }
+    }
+
+    // MARK: - Any thread
+
+    /// Ends the response without its end, as the client will see or is not there to see.
+    package func drop() {
+        let isFirst = state.withLock { state in
+            defer {
+                state.isDropped = true
+                state.isComplete = true
+                state.isBeingWritten = false
+                state.bytes = []
+            }
+            return !state.isDropped
+        }
+        guard isFirst else { return }
+        signalSource.finish()
+        close()
+    }
+
+    // MARK: - The response
+
+    /// Waits until it is known how the response begins.
+    package func opening() async throws -> Opening {
+        while true {
+            let (opening, isDropped) = state.withLock { ($0.opening, $0.isDropped) }
+            if isDropped { throw Dropped() }
+            if let opening { return opening }
+            try await waitForSignal()
+        }
+    }
+
+    /// All that can be written now, nil after the terminal event; waits where there is nothing.
+    package func next() async throws -> [UInt8]? {
+        while true {
+            let now = clock()
+            let (bytes, isComplete, isDropped) = state.withLock { state in
+                let bytes = state.bytes
+                state.bytes = []
+                state.isBeingWritten = !bytes.isEmpty
+                state.progressAt = now
+                return (bytes, state.isComplete, state.isDropped)
+            }
+            if isDropped { throw Dropped() }
+            if !bytes.isEmpty { return bytes }
+            if isComplete { return nil }
+            try await waitForSignal()
+        }
+    }
+
+    // MARK: - Pieces
+
+    private func append(_ bytes: [UInt8], to state: inout State, now: Int64) {
+        if state.bytes.isEmpty, !state.isBeingWritten { state.progressAt = now }
+        state.bytes.append(contentsOf: bytes)
+        state.pingAt = now + timing.ping
+    }
+
+    private func change(_ body: (inout State) -> Void) {
+        let isComplete = state.withLock { state in
+            if !state.isComplete { body(&state) }
+            return state.isComplete
+        }
+        signalSource.yield()
+        if isComplete { signalSource.finish() }
+    }
+
+    /// Returns at a signal or at the end of signals; throws where the waiting task is cancelled.
+    private func waitForSignal() async throws {
+        for await _ in signal { return }
+        try Task.checkCancellation()
+    }
+}

@@ -1,0 +1,18 @@
+// What the shim is told at its start, as values. Read from arguments in LlorchHTTPShim.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+package import LlorchQueue
+
+package struct ShimOptions: Sendable {
+    package var host = "127.0.0.1"
+    /// 0 lets the system choose.
+    package var port = 3_000
+    package var queue: QueueService.Options
+    /// Milliseconds that open streams may still take after SIGTERM.
+    package var drainTimeout: Int64 = 5_000
+    package var timing = ResponseStream.Timing()
+
+    package init(events: QueueEndpoint) {
+        queue = QueueService.Options(events: events)
+    }
+}
