@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#pragma clang assume_nonnull begin
+// Arguments are not annotated: what has no elements may have no address either.
+#pragma clang diagnostic ignored "-Wnullability-completeness"
 
 /// Rows of y hold a multiple of this many floats; every level's panel divides it.
 enum { LLK_ROW_GRANULE = 64 };
@@ -30,8 +31,7 @@ typedef struct {
     /// y[r][n] = bias[n] + sum over k, upward, one fused multiply-add each, of x[r][k] · w(k, n).
     /// `panels` is [ceil(n / panel)][k][panel]; bias holds a whole number of panels, or is null for 0.
     void (*linear)(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const float *panels,
-                   const float *_Nullable bias, ptrdiff_t k, ptrdiff_t n, float *y,
-                   ptrdiff_t y_stride);
+                   const float *bias, ptrdiff_t k, ptrdiff_t n, float *y, ptrdiff_t y_stride);
     /// The same product with one narrow matrix w of [k][w_stride], of which `columns` (a multiple of 16)
     /// are used; goes on from what is in y if `accumulate`, else starts from 0.
     void (*product)(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const float *w,
@@ -62,8 +62,6 @@ bool llk_is_supported(llk_level level);
 const llk_kernels *_Nullable llk_kernels_for(llk_level level);
 
 /// The table of the level that every processor runs.
-const llk_kernels *llk_generic_kernels(void);
-
-#pragma clang assume_nonnull end
+const llk_kernels *_Nonnull llk_generic_kernels(void);
 
 #endif
