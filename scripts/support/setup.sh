@@ -85,7 +85,11 @@ need_python() {
   local wanted=$1 file=$root/scripts/$1 stamp
   stamp=$venv/.$wanted
   if [[ ! -x $python ]]; then quietly python3 -m venv "$venv" || fail "no environment in $venv"; fi
-  if cmp -s <(cat "$root"/scripts/requirements*.txt) "$stamp"; then return; fi
+  # What the tests need holds all that the others do.
+  for stamp in "$venv/.requirements-test.txt" "$stamp"; do
+    [[ $stamp == *test* && $wanted != *test* || $stamp == *$wanted ]] || continue
+    if cmp -s <(cat "$root"/scripts/requirements*.txt) "$stamp"; then return; fi
+  done
   note "installing Python packages into .venv ($wanted)"
   if [[ $wanted == requirements-test.txt ]]; then need_torch; fi
   quietly "$python" -m pip install --disable-pip-version-check --requirement "$file" ||
