@@ -23,7 +23,7 @@ import zmq
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 # The seed makes both texts, and everyone's, the same.
-JOB = {"prompt": "ROMEO.\n", "max_tokens": 120, "temperature": 0.8, "seed": 7}
+JOB = {"prompt": "ROMEO:\n", "max_tokens": 120, "temperature": 0.8, "seed": 7}
 
 COLOURS = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 BOLD, DIM, RED, GREEN, BLUE, CYAN, PLAIN = (
@@ -255,7 +255,7 @@ def main():
                 program.kill()
     print(f"""
 {BOLD}What next{PLAIN}
-  .build/release/llorch-worker generate --prompt "JULIET." --max-tokens 200
+  .build/release/llorch-worker generate --prompt "JULIET:" --max-tokens 200
   .build/release/llorch-worker --help          with a model of your own: --model DIRECTORY
   examples/README.md                           a client in nine lines
   README.md                                    everything else

@@ -83,11 +83,9 @@ need_swift() {
 # Makes .venv with what the named requirements hold; does nothing where it is there already.
 need_python() {
   local wanted=$1 file=$root/scripts/$1 stamp
-  stamp=$venv/.$wanted
   if [[ ! -x $python ]]; then quietly python3 -m venv "$venv" || fail "no environment in $venv"; fi
   # What the tests need holds all that the others do.
-  for stamp in "$venv/.requirements-test.txt" "$stamp"; do
-    [[ $stamp == *test* && $wanted != *test* || $stamp == *$wanted ]] || continue
+  for stamp in "$venv/.requirements-test.txt" "$venv/.$wanted"; do
     if cmp -s <(cat "$root"/scripts/requirements*.txt) "$stamp"; then return; fi
   done
   note "installing Python packages into .venv ($wanted)"
