@@ -72,6 +72,10 @@ let package = Package(
             name: "LlorchProtocolTests", dependencies: ["LlorchProtocol"],
             swiftSettings: settings),
         .testTarget(
+            name: "LlorchEngineTests",
+            dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
             name: "LlorchQueueTests",
             dependencies: ["LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport"],
             swiftSettings: settings),

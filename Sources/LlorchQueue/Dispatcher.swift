@@ -279,7 +279,7 @@ package struct Dispatcher {
 
     // MARK: - Ends
 
-    static let cancelled = JobFailure(.cancelled, "cancelled by the client")
+    package static let cancelled = JobFailure(.cancelled, "cancelled by the client")
 
     /// Tells the client, unless it was told, and forgets the job.
     mutating func finish(_ id: String, with event: TokenEvent, into actions: inout [Action]) {

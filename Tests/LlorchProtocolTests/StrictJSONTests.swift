@@ -60,6 +60,7 @@ private func parse(
             (#""\udc00""#, .loneSurrogate), (#""\ud800\ud800""#, .loneSurrogate),
             (#""\ud800\n""#, .loneSurrogate), (#""\ud800x""#, .loneSurrogate),
             (#""\udc00\ud800""#, .loneSurrogate), (#""\ud800\u0041""#, .loneSurrogate),
+            (#""\udc00\udc00""#, .loneSurrogate), (#""\ud800\ue000""#, .loneSurrogate),
             (#"{"a":1,"a":1}"#, .duplicateKey), (#"[{"a":1,"\u0061":2}]"#, .duplicateKey),
         ] as [(String, JSONSyntaxError.Kind)])
     func refuses(_ text: String, _ kind: JSONSyntaxError.Kind) throws {

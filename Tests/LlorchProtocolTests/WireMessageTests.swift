@@ -178,7 +178,8 @@ private func event(_ text: String) throws(WireError) -> WorkerEvent {
         let parsed = try event(
             #"{"v":1,"type":"end","worker":"w","boot":1,"seq":2,"job_id":"a","attempt":1,"#
                 + #""tokens_out":3,"decode_time_ms":4,"stop_reason":"EOS","new":{"a":[1]},"#
-                + #""stop_sequence_matched":null,"prompt_tokens":5,"prefill_ms":6}"#)
+                + #""stop_sequence_matched":null,"cached_tokens":null,"prompt_tokens":5,"prefill_ms":6}"#
+        )
         let end = TokenEvent.End(
             tokensOut: 3, decodeTimeMilliseconds: 4, stopReason: .endOfText, promptTokens: 5,
             prefillMilliseconds: 6)
@@ -238,7 +239,7 @@ private func event(_ text: String) throws(WireError) -> WorkerEvent {
 
 @Suite("Wire properties") struct WirePropertyTests {
     #if DEBUG
-    static let mutations = 10_000
+    static let mutations = 4_000
     #else
     static let mutations = 60_000
     #endif

@@ -2,15 +2,6 @@
 // overflows. Reading them from a file: ModelFile/ConfigurationFile.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-/// The function between the two products of the feed-forward network.
-package enum Activation: String, Sendable, Hashable, CaseIterable {
-    /// x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³))), as GPT-2 was trained.
-    case geluTanh
-    /// x/2 · (1 + erf(x/√2)).
-    case geluErf
-    case relu
-}
-
 /// What the shape of the network and of every tensor follows from.
 package struct GPT2Configuration: Sendable, Hashable {
     /// V, rows of the token table.

@@ -29,11 +29,13 @@ package struct ContentDigest: Sendable, Hashable {
         // Locals, so that the lanes stay in registers.
         var (a, b, c, d) = (lane0, lane1, lane2, lane3)
         for _ in 0..<rounds {
-            a = Self.step(a, Self.word(values[index], values[index + 1]))
-            b = Self.step(b, Self.word(values[index + 2], values[index + 3]))
-            c = Self.step(c, Self.word(values[index + 4], values[index + 5]))
-            d = Self.step(d, Self.word(values[index + 6], values[index + 7]))
-            index += 8
+            // One check of bounds for all eight.
+            let units = values.extracting(index..<index + 8)
+            a = Self.step(a, Self.word(units[0], units[1]))
+            b = Self.step(b, Self.word(units[2], units[3]))
+            c = Self.step(c, Self.word(units[4], units[5]))
+            d = Self.step(d, Self.word(units[6], units[7]))
+            index &+= 8
         }
         (lane0, lane1, lane2, lane3) = (a, b, c, d)
         count &+= UInt64(rounds) * 8
@@ -69,7 +71,8 @@ package struct ContentDigest: Sendable, Hashable {
     }
 
     package mutating func update(_ text: String) {
-        update(Array(text.utf8).span)
+        let bytes = Array(text.utf8)
+        update(bytes.span)
     }
 
     /// Takes the value of another digest.
@@ -98,7 +101,7 @@ package struct ContentDigest: Sendable, Hashable {
         return Self.digits(value.high) + Self.digits(value.low)
     }
 
-    /// Odd, so that multiplying loses nothing: the fractions of √2 and √3. Lanes start with π's.
+    // Odd, so that multiplying loses nothing: the fractions of √2 and √3. Lanes start with π's.
     private static let multiplier0: UInt64 = 0x6A09_E667_F3BC_C909
     private static let multiplier1: UInt64 = 0xBB67_AE85_84CA_A73B
 

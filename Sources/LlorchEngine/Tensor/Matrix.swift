@@ -18,7 +18,7 @@ package struct Matrix: ~Copyable {
         precondition(rows >= 0 && columns >= 0, "a matrix has \(rows) rows, \(columns) columns")
         self.rows = rows
         self.columns = columns
-        stride = columns.roundedUp(toMultipleOf: Int(LLK_ROW_GRANULE.rawValue))
+        stride = columns.roundedUp(toMultipleOf: LLK_ROW_GRANULE)
         unsafe base = .allocateZeroedPages(count: rows * stride)
     }
 
@@ -35,11 +35,14 @@ package struct Matrix: ~Copyable {
         return unsafe _overrideLifetime(span, borrowing: self)
     }
 
-    /// The values of one row, to be written.
+    /// The values of one row, to be written; the first `width` of them where a width is given.
     @_lifetime(&self)
-    package mutating func mutableRow(_ index: Int) -> MutableSpan<Float> {
-        precondition(index >= 0 && index < rows, "row \(index) of \(rows)")
-        let span = unsafe MutableSpan(_unsafeStart: base + index * stride, count: columns)
+    package mutating func mutableRow(_ index: Int, width: Int? = nil) -> MutableSpan<Float> {
+        let width = width ?? columns
+        precondition(
+            index >= 0 && index < rows && width >= 0 && width <= columns,
+            "\(width) columns of row \(index) of \(rows) × \(columns)")
+        let span = unsafe MutableSpan(_unsafeStart: base + index * stride, count: width)
         return unsafe _overrideLifetime(span, mutating: &self)
     }
 }

@@ -136,7 +136,7 @@ extension FieldReader {
         let tokensOut = required("tokens_out", .count)
         let decodeTime = required("decode_time_ms", .count)
         let rate = required("tokens_per_sec", .f64)
-        let vramBytes = optional("vram_bytes", .u64)
+        let vramBytes = optional("vram_bytes", FieldType.u64.orNull) ?? nil
         guard let tokensOut, let decodeTime, let rate else { return nil }
         return TokenEvent.Metrics(
             tokensOut: tokensOut, decodeTimeMilliseconds: decodeTime, tokensPerSecond: rate,
@@ -150,7 +150,7 @@ extension FieldReader {
         let matched = optional("stop_sequence_matched", FieldType.text.orNull) ?? nil
         let promptTokens = required("prompt_tokens", .count)
         let prefill = required("prefill_ms", .count)
-        let cached = optional("cached_tokens", .count)
+        let cached = optional("cached_tokens", FieldType.count.orNull) ?? nil
         guard let tokensOut, let decodeTime, let reason, let promptTokens, let prefill
         else { return nil }
         return TokenEvent.End(
@@ -165,7 +165,7 @@ extension FieldReader {
         let spelling = required("code", .text)
         let message = required("message", .text)
         let retriable = required("retriable", .flag)
-        let entries = optional("errors", FieldType.object.list) ?? []
+        let entries = (optional("errors", FieldType.object.list.orNull) ?? nil) ?? []
         var errors: [FieldError] = []
         for entry in entries {
             var reader = FieldReader(entry)

@@ -1,0 +1,55 @@
+// A model directory made ready to run: weights packed, tokenizer read, facts known.
+// SPDX-License-Identifier: Apache-2.0
+
+package import LlorchProtocol
+
+/// How weights are held in memory; the raw value is the spelling of `--precision`.
+package enum Precision: String, Sendable, Hashable, CaseIterable {
+    case f32
+}
+
+/// Everything that a job needs and does not change.
+package struct LoadedModel: Sendable {
+    package let model: GPT2
+    package let tokenizer: Tokenizer
+    package let facts: ModelFacts
+
+    /// Reads the directory; checks come before the first weight is read.
+    ///
+    /// - Parameters:
+    ///   - path: a Hugging Face directory.
+    ///   - precision: of the weights in memory.
+    ///   - kernels: the instruction-set level.
+    ///   - progress: called with the fraction read; an error it throws ends the loading.
+    /// - Throws: `ModelFileError`, `TokenizerError`, or what `progress` throws.
+    package init(
+        path: String, precision: Precision, kernels: Kernels,
+        progress: (Double) throws -> Void = { _ in }
+    ) throws {
+        let directory = try ModelDirectory(path: path)
+        let configuration = try directory.configuration()
+        var source = try SafetensorsModel(directory, configuration: configuration)
+        let tokenizer = try Tokenizer(directory: path)
+        guard tokenizer.vocabularySize <= configuration.vocabularySize else {
+            throw ModelFileError(
+                .inconsistent, path: path,
+                problem: "the tokenizer has \(tokenizer.vocabularySize) entries, "
+                    + "config.json says vocab_size is \(configuration.vocabularySize)",
+                remedy: "take the tokenizer files that belong to this model")
+        }
+        let model = try GPT2(reading: &source, kernels: kernels, progress: progress)
+        self.model = model
+        self.tokenizer = tokenizer
+        facts = ModelFacts(
+            name: directory.name, digest: try source.contentDigest().hexadecimal,
+            precision: precision.rawValue, contextLength: configuration.contextLength,
+            vocabularySize: configuration.vocabularySize,
+            memoryBytes: UInt64(model.weightByteCount))
+    }
+
+    /// Ids that end a text: the configuration's, and the tokenizer's own where that names none.
+    package var endOfText: [UInt32] {
+        let configured = model.configuration.endOfText.map { UInt32($0) }
+        return configured.isEmpty ? tokenizer.endOfText.map { [$0] } ?? [] : configured
+    }
+}

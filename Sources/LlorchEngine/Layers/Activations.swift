@@ -1,0 +1,53 @@
+// Every scratch buffer of one forward pass, sized once: after loading, nothing is allocated per token.
+// SPDX-License-Identifier: Apache-2.0
+
+/// The working memory of one model instance, for up to `chunkLength` (T) tokens a pass.
+package struct Activations: ~Copyable {
+    /// Tokens of a prefill chunk at most.
+    package let chunkLength: Int
+    var residual: Matrix  // [T, C]
+    var norm: Matrix  // [T, C]
+    var qkv: Matrix  // [T, 3C]
+    var attentionWeights: Matrix  // [12, S]: one tile of one head
+    var headOutput: Matrix  // [12, D]
+    var merged: Matrix  // [T, C]
+    var projected: Matrix  // [T, C]
+    var hidden: Matrix  // [T, F]
+    /// Rows asked for of the last pass: one, or T.
+    package var logits: Matrix  // [1 or T, V]
+
+    /// The sizes that the buffers follow from.
+    package struct Sizes: Sendable, Hashable {
+        package var contextLength: Int
+        package var hiddenSize: Int
+        package var headSize: Int
+        package var feedForwardSize: Int
+        package var vocabularySize: Int
+    }
+
+    /// - Parameters:
+    ///   - sizes: the model's.
+    ///   - chunkLength: at least 1.
+    ///   - allLogits: whether passes may ask for the logits of all rows, which takes T·V floats.
+    package init(sizes: Sizes, chunkLength: Int, allLogits: Bool = false) {
+        precondition(chunkLength > 0, "a chunk of \(chunkLength) tokens")
+        let width = sizes.hiddenSize
+        self.chunkLength = chunkLength
+        residual = Matrix(rows: chunkLength, columns: width)
+        norm = Matrix(rows: chunkLength, columns: width)
+        qkv = Matrix(rows: chunkLength, columns: 3 * width)
+        attentionWeights = Matrix(rows: Attention.tileRows, columns: sizes.contextLength)
+        headOutput = Matrix(rows: Attention.tileRows, columns: sizes.headSize)
+        merged = Matrix(rows: chunkLength, columns: width)
+        projected = Matrix(rows: chunkLength, columns: width)
+        hidden = Matrix(rows: chunkLength, columns: sizes.feedForwardSize)
+        logits = Matrix(rows: allLogits ? chunkLength : 1, columns: sizes.vocabularySize)
+    }
+
+    /// Bytes held.
+    package var byteCount: Int {
+        residual.byteCount + norm.byteCount + qkv.byteCount + attentionWeights.byteCount
+            + headOutput.byteCount + merged.byteCount + projected.byteCount + hidden.byteCount
+            + logits.byteCount
+    }
+}

@@ -1,0 +1,130 @@
+// The model: embed → blocks → norm → logits. Not a loop over tokens (Backend/), not a file (ModelFile/).
+//
+// Shape letters, here and in all comments: T tokens in this pass, S positions seen (cache + T), C hidden size,
+// H heads, D head size, F feed-forward size, V vocabulary, L layers. docs/notation.md has the table.
+//
+// Language Models are Unsupervised Multitask Learners (GPT-2), OpenAI 2019.
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which rows a pass leaves logits of.
+package enum LogitRows: Sendable, Hashable {
+    case none
+    case last
+    /// Needs activations made for all logits.
+    case all
+}
+
+/// A loaded model; immutable, and shared freely. Cache and activations are the caller's.
+package struct GPT2: Sendable {
+    package let configuration: GPT2Configuration
+    package let kernels: Kernels
+    package let embedding: Embedding
+    package let blocks: [TransformerBlock]
+    package let finalNorm: LayerNorm
+    package let head: Linear  // [C, V], no bias
+
+    package func makeCache() -> KVCache {
+        KVCache(
+            layerCount: configuration.layerCount, headCount: configuration.headCount,
+            headSize: configuration.headSize, contextLength: configuration.contextLength)
+    }
+
+    /// - Parameters:
+    ///   - chunkLength: tokens of a pass at most; nil takes `preferredChunkLength`.
+    ///   - allLogits: whether passes may ask for the logits of all rows.
+    package func makeActivations(chunkLength: Int? = nil, allLogits: Bool = false) -> Activations {
+        Activations(
+            sizes: Activations.Sizes(
+                contextLength: configuration.contextLength, hiddenSize: configuration.hiddenSize,
+                headSize: configuration.headSize, feedForwardSize: configuration.feedForwardSize,
+                vocabularySize: configuration.vocabularySize),
+            chunkLength: min(chunkLength ?? preferredChunkLength, configuration.contextLength),
+            allLogits: allLogits)
+    }
+
+    /// Tokens of a prefill chunk: as many as keep one block below 50 ms on one AVX2 core (taken as
+    /// 40 GFLOP/s), since cancels are looked for between blocks; whole register tiles of 6 and 4 rows.
+    package var preferredChunkLength: Int {
+        let width = configuration.hiddenSize
+        let operations = 2 * (4 * width * width + 2 * width * configuration.feedForwardSize)
+        return max(24, min(192, 1_800_000_000 / operations / 12 * 12))
+    }
+
+    /// Runs T tokens after those in the cache.
+    ///
+    /// The result does not depend on how a text is cut into passes.
+    /// - Precondition: 1 ≤ T ≤ the activations' chunk length, ids below V, cache room for T.
+    package func forward(
+        _ tokens: Span<UInt32>, cache: inout KVCache, activations: inout Activations,
+        logits: LogitRows, observer: inout some ActivationObserver
+    ) {
+        embed(tokens, cache: cache, activations: &activations, observer: &observer)
+        for layer in blocks.indices {
+            runBlock(
+                layer, count: tokens.count, cache: &cache, activations: &activations,
+                observer: &observer)
+        }
+        finish(
+            count: tokens.count, cache: &cache, activations: &activations, logits: logits,
+            observer: &observer)
+    }
+
+    package func forward(
+        _ tokens: Span<UInt32>, cache: inout KVCache, activations: inout Activations,
+        logits: LogitRows = .last
+    ) {
+        var observer = NoObserver()
+        forward(
+            tokens, cache: &cache, activations: &activations, logits: logits,
+            observer: &observer)
+    }
+
+    // MARK: - The same pass in steps, for a caller that looks at its sockets between layers
+
+    func embed(
+        _ tokens: Span<UInt32>, cache: borrowing KVCache, activations: inout Activations,
+        observer: inout some ActivationObserver
+    ) {
+        precondition(
+            tokens.count > 0 && tokens.count <= activations.chunkLength,
+            "\(tokens.count) tokens, chunks of \(activations.chunkLength)")
+        precondition(
+            cache.count + tokens.count <= configuration.contextLength,
+            "\(cache.count) + \(tokens.count) tokens, context of \(configuration.contextLength)")
+        embedding.forward(
+            tokens, position: cache.count, into: &activations.residual, kernels: kernels)
+        activations.residual.observe(
+            .embedding, at: ObservationPlace(row: cache.count), count: tokens.count, &observer)
+    }
+
+    func runBlock(
+        _ layer: Int, count: Int, cache: inout KVCache, activations: inout Activations,
+        observer: inout some ActivationObserver
+    ) {
+        blocks[layer].forward(
+            count: count, layer: layer, cache: &cache, activations: &activations,
+            kernels: kernels, observer: &observer)
+    }
+
+    func finish(
+        count: Int, cache: inout KVCache, activations: inout Activations, logits: LogitRows,
+        observer: inout some ActivationObserver
+    ) {
+        let rows: Range<Int>
+        switch logits {
+        case .none: rows = 0..<0
+        case .last: rows = count - 1..<count
+        case .all: rows = 0..<count
+        }
+        if !rows.isEmpty {
+            let place = ObservationPlace(row: cache.count + rows.lowerBound)
+            finalNorm.forward(
+                activations.residual, first: rows.lowerBound, count: rows.count,
+                into: &activations.norm, kernels: kernels)
+            activations.norm.observe(.finalNorm, at: place, count: rows.count, &observer)
+            head.forward(activations.norm, rows: 0..<rows.count, into: &activations.logits)
+            activations.logits.observe(.logits, at: place, count: rows.count, &observer)
+        }
+        cache.advance(by: count)
+    }
+}

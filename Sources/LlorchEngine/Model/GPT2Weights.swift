@@ -1,0 +1,170 @@
+// From the tensors of a checkpoint to the model: names, the [in, out] layout and tying live here only.
+// SPDX-License-Identifier: Apache-2.0
+
+extension GPT2 {
+    /// Reads and packs every tensor, slice by slice, so that no second copy of the weights exists.
+    ///
+    /// - Parameters:
+    ///   - source: the tensors.
+    ///   - kernels: the instruction-set level to pack for.
+    ///   - progress: called with the fraction read, after each slice.
+    /// - Throws: what the source or `progress` throws, which may so end the loading.
+    package init<Source: TensorSource>(
+        reading source: inout Source, kernels: Kernels, progress: (Double) throws -> Void = { _ in }
+    ) throws {
+        let configuration = source.configuration
+        var loader = WeightLoader(
+            kernels: kernels,
+            total: configuration.requiredTensors.reduce(0) { $0 + $1.shape.reduce(1, *) })
+        let width = configuration.hiddenSize
+
+        let tokens = try loader.table("wte.weight", from: &source, progress)
+        let positions = try loader.rows(
+            "wpe.weight", count: configuration.contextLength, width: width, from: &source, progress)
+        var blocks: [TransformerBlock] = []
+        for layer in 0..<configuration.layerCount {
+            blocks.append(
+                try loader.block(layer, configuration, from: &source, progress))
+        }
+        let finalNorm = try loader.norm("ln_f", configuration, from: &source, progress)
+        let output =
+            configuration.tieWordEmbeddings
+            ? tokens : try loader.table("lm_head.weight", from: &source, progress)
+
+        self.configuration = configuration
+        self.kernels = kernels
+        self.embedding = Embedding(tokens: tokens, positions: positions)
+        self.blocks = blocks
+        self.finalNorm = finalNorm
+        self.head = Linear(weight: output, bias: [], kernels: kernels)
+    }
+
+    /// Bytes of all weights in memory.
+    package var weightByteCount: Int {
+        let float = MemoryLayout<Float>.size
+        let matrices = blocks.reduce(0) { sum, block in
+            sum + block.attention.qkv.projection.weight.byteCount
+                + block.attention.output.projection.weight.byteCount
+                + block.feedForward.up.weight.byteCount + block.feedForward.down.weight.byteCount
+        }
+        let head = configuration.tieWordEmbeddings ? 0 : head.weight.byteCount
+        return matrices + head + embedding.tokens.byteCount + embedding.positions.count * float
+    }
+}
+
+/// Reads tensors in slices and counts how far it came.
+private struct WeightLoader: ~Copyable {
+    let kernels: Kernels
+    let total: Int
+    private var done = 0
+    /// Values of one slice: small enough for the second-level cache to keep until it is packed.
+    private var slice = Matrix(rows: 1, columns: 1 << 16)
+
+    init(kernels: Kernels, total: Int) {
+        self.kernels = kernels
+        self.total = total
+    }
+
+    mutating func block<Source: TensorSource>(
+        _ layer: Int, _ configuration: GPT2Configuration, from source: inout Source,
+        _ progress: (Double) throws -> Void
+    ) throws -> TransformerBlock {
+        let prefix = "h.\(layer)."
+        let attentionNorm = try norm(prefix + "ln_1", configuration, from: &source, progress)
+        let qkv = try linear(prefix + "attn.c_attn", from: &source, progress)
+        let output = try linear(prefix + "attn.c_proj", from: &source, progress)
+        let feedForwardNorm = try norm(prefix + "ln_2", configuration, from: &source, progress)
+        let up = try linear(prefix + "mlp.c_fc", from: &source, progress)
+        let down = try linear(prefix + "mlp.c_proj", from: &source, progress)
+        return TransformerBlock(
+            attentionNorm: attentionNorm,
+            attention: Attention(
+                qkv: QKVProjection(projection: qkv),
+                scores: AttentionScores(
+                    headSize: configuration.headSize,
+                    scale: configuration.attentionScale(layer: layer)),
+                output: AttentionOutput(projection: output, headSize: configuration.headSize),
+                headCount: configuration.headCount),
+            feedForwardNorm: feedForwardNorm,
+            feedForward: FeedForward(up: up, down: down, activation: configuration.activation))
+    }
+
+    mutating func norm<Source: TensorSource>(
+        _ name: String, _ configuration: GPT2Configuration, from source: inout Source,
+        _ progress: (Double) throws -> Void
+    ) throws -> LayerNorm {
+        let width = configuration.hiddenSize
+        return LayerNorm(
+            weight: try rows(name + ".weight", count: 1, width: width, from: &source, progress),
+            bias: try rows(name + ".bias", count: 1, width: width, from: &source, progress),
+            epsilon: configuration.layerNormEpsilon)
+    }
+
+    /// A Conv1D: weights are stored [in, out] and used so (decision D-21).
+    mutating func linear<Source: TensorSource>(
+        _ name: String, from source: inout Source, _ progress: (Double) throws -> Void
+    ) throws -> Linear {
+        let (inputs, outputs) = size(of: name + ".weight", in: source)
+        var builder = PackedMatrix.Builder(
+            inputSize: inputs, outputSize: outputs, kernels: kernels)
+        try forEachSlice(name + ".weight", rows: inputs, width: outputs, &source, progress) {
+            builder.setInputRows(from: $0, $1)
+        }
+        let bias = try rows(name + ".bias", count: 1, width: outputs, from: &source, progress)
+        return Linear(weight: builder.finish(), bias: bias, kernels: kernels)
+    }
+
+    /// A token table [V, C], packed as the output matrix [C, V].
+    mutating func table<Source: TensorSource>(
+        _ name: String, from source: inout Source, _ progress: (Double) throws -> Void
+    ) throws -> PackedMatrix {
+        let (outputs, inputs) = size(of: name, in: source)
+        var builder = PackedMatrix.Builder(
+            inputSize: inputs, outputSize: outputs, kernels: kernels)
+        try forEachSlice(name, rows: outputs, width: inputs, &source, progress) {
+            builder.setOutputRows(from: $0, $1)
+        }
+        return builder.finish()
+    }
+
+    /// All values of a tensor of `count` rows.
+    mutating func rows<Source: TensorSource>(
+        _ name: String, count: Int, width: Int, from source: inout Source,
+        _ progress: (Double) throws -> Void
+    ) throws -> [Float] {
+        var values = [Float](repeating: 0, count: count * width)
+        var span = values.mutableSpan
+        try source.read(name, rows: 0..<count, into: &span)
+        try advance(by: count * width, progress)
+        return values
+    }
+
+    private mutating func forEachSlice<Source: TensorSource>(
+        _ name: String, rows: Int, width: Int, _ source: inout Source,
+        _ progress: (Double) throws -> Void, _ body: (_ first: Int, _ values: Span<Float>) -> Void
+    ) throws {
+        if slice.columns < width { slice = Matrix(rows: 1, columns: width) }
+        let step = slice.columns / width
+        for first in stride(from: 0, to: rows, by: step) {
+            let range = first..<min(first + step, rows)
+            let count = range.count * width
+            var span = slice.mutableRow(0, width: count)
+            try source.read(name, rows: range, into: &span)
+            body(first, slice.row(0).extracting(first: count))
+            try advance(by: count, progress)
+        }
+    }
+
+    private mutating func advance(by count: Int, _ progress: (Double) throws -> Void) throws {
+        done += count
+        try progress(Double(done) / Double(total))
+    }
+
+    /// - Precondition: the source checked that the tensor is there and a matrix.
+    private func size(of name: String, in source: some TensorSource) -> (Int, Int) {
+        guard let shape = source.shape(of: name), shape.count == 2 else {
+            preconditionFailure("the source has no matrix \(name)")
+        }
+        return (shape[0], shape[1])
+    }
+}

@@ -1,0 +1,93 @@
+// y = x·W + b for some rows, and the narrow products of attention: the hot loops' callers. The order of
+// additions is the kernels' law; the readable version is in ReferenceKernels.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+import CLlorchKernels
+
+/// One affine map with packed weights.
+package struct Linear: Sendable {
+    package let weight: PackedMatrix  // [C_in, C_out]
+    /// Padded to a whole number of the widest panels; empty for a map without bias.
+    private let bias: [Float]
+    let kernels: Kernels
+
+    /// - Precondition: `bias` is empty or has one value an output.
+    package init(weight: PackedMatrix, bias: [Float], kernels: Kernels) {
+        precondition(
+            bias.isEmpty || bias.count == weight.outputSize,
+            "\(bias.count) biases for \(weight.outputSize) outputs")
+        precondition(
+            weight.panel == kernels.panel,
+            "weights in panels of \(weight.panel), kernels of \(kernels.panel)")
+        self.weight = weight
+        let granule = LLK_ROW_GRANULE
+        let padding = bias.isEmpty ? 0 : bias.count.roundedUp(toMultipleOf: granule) - bias.count
+        self.bias = bias + [Float](repeating: 0, count: padding)
+        self.kernels = kernels
+    }
+
+    /// From plain arrays: `weights` are [inputSize, outputSize], row by row.
+    package init(
+        inputSize: Int, outputSize: Int, weights: [Float], bias: [Float], kernels: Kernels
+    ) {
+        var builder = PackedMatrix.Builder(
+            inputSize: inputSize, outputSize: outputSize, kernels: kernels)
+        builder.setInputRows(from: 0, weights.span)
+        self.init(weight: builder.finish(), bias: bias, kernels: kernels)
+    }
+
+    /// Rows [0, …) of y become rows `rows` of x times W, plus b.
+    package func forward(
+        _ x: borrowing Matrix, rows: Range<Int>, into y: inout Matrix
+    ) {
+        precondition(
+            x.columns == weight.inputSize && y.columns == weight.outputSize,
+            "\(x.columns) → \(y.columns) columns through \(weight.inputSize) → \(weight.outputSize)"
+        )
+        precondition(
+            rows.lowerBound >= 0 && rows.upperBound <= x.rows && rows.count <= y.rows,
+            "rows \(rows) of \(x.rows) into \(y.rows)")
+        unsafe bias.withUnsafeBufferPointer { bias in
+            unsafe kernels.table.pointee.linear(
+                x.base + rows.lowerBound * x.stride, x.stride, rows.count, weight.base,
+                bias.isEmpty ? nil : bias.baseAddress, weight.inputSize, weight.outputSize,
+                y.base, y.stride)
+        }
+    }
+}
+
+/// Where in a matrix a product begins.
+struct MatrixOrigin {
+    var row: Int
+    var column: Int
+}
+
+extension Kernels {
+    /// y = x·w (or y + x·w) for a few rows, k upward, where w is a narrow matrix of [k, wStride].
+    ///
+    /// - Precondition: `columns` is a multiple of 16 and everything lies inside its matrix.
+    func product(
+        _ x: borrowing Matrix, at origin: MatrixOrigin, rows: Int, depth k: Int, _ w: Span<Float>,
+        wStride: Int, columns: Int, accumulate: Bool = false, into y: inout Matrix,
+        at target: MatrixOrigin
+    ) {
+        guard k > 0 else { return }
+        precondition(
+            origin.row >= 0 && origin.row + rows <= x.rows && origin.column >= 0
+                && origin.column + k <= x.stride,
+            "\(rows) × \(k) from row \(origin.row), column \(origin.column)")
+        precondition(
+            (k - 1) * wStride + columns <= w.count && columns % LLK_LANES == 0,
+            "\(k) × \(columns) of \(w.count) values in rows of \(wStride)")
+        precondition(
+            target.row >= 0 && target.row + rows <= y.rows && target.column >= 0
+                && target.column + columns <= y.stride,
+            "\(rows) × \(columns) into row \(target.row), column \(target.column)")
+        unsafe w.withUnsafeBufferPointer { w in
+            unsafe table.pointee.product(
+                x.base + origin.row * x.stride + origin.column, x.stride, rows, w.baseAddress,
+                wStride, k, columns, accumulate,
+                y.base + target.row * y.stride + target.column, y.stride)
+        }
+    }
+}
