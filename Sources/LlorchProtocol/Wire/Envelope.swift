@@ -14,11 +14,12 @@ struct Envelope {
 
     /// `referenced` finds the job an unreadable message is about, if it may be answered as that job.
     init(
-        parsing bytes: Span<UInt8>, referenced: (JSONObject) -> JobReference?
+        parsing bytes: Span<UInt8>, limits: StrictJSON.Limits = .wire,
+        referenced: (JSONObject) -> JobReference?
     ) throws(WireError) {
         let value: JSONValue
         do {
-            value = try StrictJSON.parse(bytes, limits: .wire)
+            value = try StrictJSON.parse(bytes, limits: limits)
         } catch {
             throw WireError(wire: error)
         }

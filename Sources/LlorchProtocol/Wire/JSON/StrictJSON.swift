@@ -31,6 +31,10 @@ package enum StrictJSON {
         package static let wire = Limits(
             maximumBytes: 1 << 20, maximumDepth: 8, maximumValues: 8192)
 
+        /// An event of a worker: as a message, but a model may write NUL.
+        package static let events = Limits(
+            maximumBytes: 1 << 20, maximumDepth: 8, maximumValues: 8192, allowsNUL: true)
+
         /// The body of an HTTP request: 2 MiB; unknown members may be deeper than ours.
         package static let http = Limits(
             maximumBytes: 2 << 20, maximumDepth: 64, maximumValues: 65_536)
