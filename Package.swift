@@ -4,19 +4,26 @@
 
 import PackageDescription
 
-let settings: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0335-existential-any.md
-    .enableUpcomingFeature("ExistentialAny"),
-    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0409-access-level-on-imports.md
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0444-member-import-visibility.md
-    .enableUpcomingFeature("MemberImportVisibility"),
-    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0461-async-function-isolation.md
-    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    // Needed to return spans from our own noncopyable owners.
-    .enableExperimentalFeature("Lifetimes"),
-]
+// scripts/check and scripts/test set it. It is no flag of the command line, because there it would meet
+// the one that silences the warnings of dependencies.
+let isStrict = Context.environment["LLORCH_STRICT"] != nil
+let strict: [SwiftSetting] = isStrict ? [.treatAllWarnings(as: .error)] : []
+let strictC: [CSetting] = isStrict ? [.treatAllWarnings(as: .error)] : []
+
+let settings: [SwiftSetting] =
+    strict + [
+        .swiftLanguageMode(.v6),
+        // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0335-existential-any.md
+        .enableUpcomingFeature("ExistentialAny"),
+        // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0409-access-level-on-imports.md
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0444-member-import-visibility.md
+        .enableUpcomingFeature("MemberImportVisibility"),
+        // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0461-async-function-isolation.md
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+        // Needed to return spans from our own noncopyable owners.
+        .enableExperimentalFeature("Lifetimes"),
+    ]
 
 let package = Package(
     name: "llorch",
@@ -37,7 +44,7 @@ let package = Package(
     targets: [
         .systemLibrary(
             name: "CZMQ", pkgConfig: "libzmq", providers: [.apt(["libzmq3-dev"])]),
-        .target(name: "CLlorchKernels"),
+        .target(name: "CLlorchKernels", cSettings: strictC),
         .target(name: "LlorchProtocol", swiftSettings: settings),
         .target(
             name: "LlorchEngine", dependencies: ["CLlorchKernels", "LlorchProtocol"],
@@ -75,6 +82,7 @@ let package = Package(
             name: "LlorchEngineTests",
             dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
+        .testTarget(name: "ArchitectureTests", swiftSettings: settings),
         .testTarget(
             name: "LlorchQueueTests",
             dependencies: ["LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport"],

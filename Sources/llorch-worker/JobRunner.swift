@@ -40,13 +40,12 @@ enum JobRunner {
             try link.emit(.error(error))
             return .error(error)
         }
+        // Whoever ended the job, the backend takes the next one idle.
+        defer { backend.cancel() }
         var isStarted = false
         while true {
             try link.tick()
-            guard link.table.running != nil else {
-                backend.cancel()
-                return nil
-            }
+            guard link.table.running != nil else { return nil }
             if link.outbox.isFull {
                 try link.pause()
                 continue
@@ -59,7 +58,6 @@ enum JobRunner {
                 try link.emit(event)
                 if event.isTerminal { return event }
             case .event:
-                backend.cancel()
                 return try fail("the engine's events are out of order", link)
             case .finished:
                 return try fail("the engine stopped without an end", link)

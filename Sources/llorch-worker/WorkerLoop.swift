@@ -3,7 +3,7 @@
 
 package import LlorchEngine
 import LlorchProtocol
-package import LlorchQueue
+import LlorchQueue
 package import Logging
 
 /// Thrown through a loader when the worker was asked to leave while it loads.

@@ -187,6 +187,18 @@ private func event(_ text: String) throws(WireError) -> WorkerEvent {
             parsed.body == .job(JobReference(jobID: "a", attempt: 1), .end(end)))
     }
 
+    @Test("a model can write U+0000, a dispatcher cannot send it")
+    func nul() throws {
+        let token = #","worker":"w","boot":1,"seq":1,"job_id":"a","attempt":1,"ids":[188],"i":0}"#
+        #expect(throws: Never.self) { try event(#"{"v":1,"type":"token","t":"\u0000""# + token) }
+        #expect(throws: WireError.self) {
+            try event("{\"v\":1,\"type\":\"token\",\"t\":\"\0\"" + token)
+        }
+        #expect(
+            try refused(#"{"v":1,"type":"job","job_id":"a","attempt":1,"prompt":"\u0000"}"#).kind
+                == .syntax)
+    }
+
     @Test("an error code of the future still ends the job")
     func unknownCode() throws {
         let parsed = try event(

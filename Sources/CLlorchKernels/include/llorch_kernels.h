@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+// Arguments are not annotated: what has no elements may have no address either.
+#pragma clang diagnostic ignored "-Wnullability-completeness"
+
 /// Rows of y hold a multiple of this many floats; every level's panel divides it.
 enum { LLK_ROW_GRANULE = 64 };
 /// Virtual lanes of every reduction; also the granule of `columns` in `product`.

@@ -8,7 +8,7 @@ extension DispatcherMessage {
     /// The error of a `job` names the job when `job_id` could be read, with attempt 0 when that
     /// could not. The errors of other types name none: an answer to that job would end it.
     package init(parsing bytes: Span<UInt8>) throws(WireError) {
-        let envelope = try Envelope(parsing: bytes, referenced: Self.reference)
+        let envelope = try Envelope(parsing: bytes, limits: .wire, referenced: Self.reference)
         var reader = FieldReader(envelope.object)
         switch envelope.type {
         case "job":

@@ -14,7 +14,7 @@ struct Envelope {
 
     /// `referenced` finds the job an unreadable message is about, if it may be answered as that job.
     init(
-        parsing bytes: Span<UInt8>, limits: StrictJSON.Limits = .wire,
+        parsing bytes: Span<UInt8>, limits: StrictJSON.Limits,
         referenced: (JSONObject) -> JobReference?
     ) throws(WireError) {
         let value: JSONValue

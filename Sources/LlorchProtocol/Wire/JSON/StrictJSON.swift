@@ -31,8 +31,8 @@ package enum StrictJSON {
         package static let wire = Limits(
             maximumBytes: 1 << 20, maximumDepth: 8, maximumValues: 8192)
 
-        /// An event of a worker: as a message, but a model may write NUL.
-        package static let events = Limits(
+        /// A message of a worker: as `wire`, but a model can write any character.
+        package static let event = Limits(
             maximumBytes: 1 << 20, maximumDepth: 8, maximumValues: 8192, allowsNUL: true)
 
         /// The body of an HTTP request: 2 MiB; unknown members may be deeper than ours.

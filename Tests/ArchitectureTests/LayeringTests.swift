@@ -1,0 +1,108 @@
+// The shape of the sources, and for each rule a planted violation that it must find.
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@Suite struct LayeringTests {
+    private let sources: [SourceFile]
+
+    init() throws {
+        sources = try SourceFile.all(below: "Sources")
+        try #require(sources.count > 50, "the sources were not found")
+    }
+
+    @Test func eachFolderImportsWhatItMay() {
+        #expect(sources.flatMap(Rules.importViolations) == [])
+    }
+
+    @Test(arguments: [
+        ("LlorchEngine/Layers/A.swift", "import Glibc"),
+        ("LlorchEngine/Cache/A.swift", "import CLlorchKernels"),
+        ("LlorchEngine/Tensor/A.swift", "package import LlorchProtocol"),
+        ("LlorchEngine/Model/A.swift", "import Foundation"),
+        ("LlorchEngine/Backend/A.swift", "import Logging"),
+        ("LlorchEngine/New/A.swift", ""),
+        ("LlorchProtocol/Wire/A.swift", "import Glibc"),
+        ("LlorchQueue/A.swift", "@preconcurrency import CZMQ"),
+        ("LlorchQueue/ZMQ/A.swift", "import Logging"),
+        ("llorch-worker/A.swift", "import NIOCore"),
+        ("llorch-http-shim/A.swift", "internal import LlorchEngine"),
+    ])
+    func aForbiddenImportIsFound(path: String, line: String) {
+        let file = SourceFile(path: "Sources/\(path)", text: "// Head.\n\n\(line)\n")
+        #expect(Rules.importViolations(file).count == 1)
+    }
+
+    @Test func foldersOfTheEngineUseOnlyThoseToTheirLeft() {
+        #expect(Rules.folderViolations(sources) == [])
+    }
+
+    @Test(arguments: [
+        ("Tensor", "KVCache"), ("Cache", "TransformerBlock"), ("Layers", "GPT2"),
+        ("Layers", "ModelDirectory"), ("Model", "Tokenizer"), ("Model", "CPUBackend"),
+        ("Sampling", "Tokenizer"), ("Tokenizer", "Sampler"), ("ModelFile", "CPUBackend"),
+    ])
+    func aTypeFromTheRightIsFound(folder: String, type: String) {
+        let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
+        let file = SourceFile(path: "Sources/LlorchEngine/\(folder)/Planted.swift", text: text)
+        #expect(Rules.folderViolations(sources + [file]).count == 1)
+    }
+
+    @Test func layersKnowNumbersOnly() {
+        #expect(sources.flatMap(Rules.layerViolations) == [])
+        let file = SourceFile(
+            path: "Sources/LlorchEngine/Layers/A.swift", text: "let a: Tokenizer\n// A Tokenizer.\n"
+        )
+        #expect(Rules.layerViolations(file).count == 1)
+    }
+
+    @Test func unsafeCodeStaysWhereItIsListed() {
+        #expect(sources.flatMap(Rules.unsafeViolations) == [])
+    }
+
+    @Test(arguments: ["unsafe f()", "a.withUnsafeBytes { $0 }", "let p: UnsafeRawPointer"])
+    func unsafeCodeElsewhereIsFound(line: String) {
+        let file = SourceFile(path: "Sources/LlorchEngine/Layers/A.swift", text: line)
+        #expect(Rules.unsafeViolations(file).count == 1)
+    }
+
+    @Test func noListedPlaceIsEmpty() {
+        let unused = Rules.unsafeCode.filter { place in
+            !sources.contains { file in
+                file.path.hasPrefix("Sources/\(place)")
+                    && file.lines.contains { $0.contains(/[Uu]nsafe|OpaquePointer|&\w/) }
+            }
+        }
+        #expect(unused == [])
+    }
+
+    @Test func filesAreShort() throws {
+        let tests = try SourceFile.all(below: "Tests")
+        #expect((sources + tests).flatMap(Rules.lengthViolations) == [])
+        let file = SourceFile(
+            path: "Sources/LlorchEngine/Layers/A.swift",
+            text: String(repeating: "\n", count: Rules.maximumLength + 1))
+        #expect(Rules.lengthViolations(file).count == 1)
+    }
+
+    @Test func nothingTrapsWhereItCouldThrow() {
+        #expect(sources.flatMap(Rules.trapViolations) == [])
+    }
+
+    @Test(arguments: [
+        "fatalError()", "try! f()", "a as! B", "let a = b!", "f()!.c", "a[0]! + 1", "var a: Int!",
+    ])
+    func aTrapIsFound(line: String) {
+        let file = SourceFile(path: "Sources/LlorchQueue/A.swift", text: line)
+        #expect(!Rules.trapViolations(file).isEmpty)
+    }
+
+    @Test(arguments: [
+        "a != b", "!a && !b", "\"Hello!\"", "// never!", "f(!a)",
+        "let text = \"\"\"\n  try!\n  \"\"\"",
+    ])
+    func whatOnlyLooksLikeATrapIsNot(line: String) {
+        let file = SourceFile(path: "Sources/LlorchQueue/A.swift", text: line)
+        #expect(Rules.trapViolations(file).isEmpty)
+    }
+}

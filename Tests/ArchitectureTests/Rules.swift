@@ -1,0 +1,142 @@
+// The rules of docs/architecture.md as functions from sources to violations. They read, they judge
+// nothing: which sources, and what must not be found, is LayeringTests.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+/// One broken rule, in a sentence with file and line.
+struct Violation: CustomStringConvertible, Hashable {
+    let description: String
+
+    init(_ file: SourceFile, line: Int, _ sentence: String) {
+        description = "\(file.path):\(line): \(sentence)"
+    }
+}
+
+enum Rules {
+    /// What the files of a target, or of a folder of it, may import beside the standard library.
+    static let imports: [String: Set<String>] = [
+        "LlorchProtocol": [],
+        // The kernels are C; pages for large matrices come from the system.
+        "LlorchEngine/Tensor": ["CLlorchKernels", "Glibc"],
+        "LlorchEngine/Cache": [],
+        "LlorchEngine/Layers": [],
+        "LlorchEngine/Model": [],
+        "LlorchEngine/Sampling": [],
+        // The one strict JSON reader: docs/decisions/0002.
+        "LlorchEngine/ModelFile": ["LlorchProtocol", "Glibc"],
+        "LlorchEngine/Tokenizer": ["LlorchProtocol", "Glibc"],
+        "LlorchEngine/Backend": ["LlorchProtocol", "Glibc"],
+        "LlorchQueue": ["LlorchProtocol"],
+        "LlorchQueue/ZMQ": ["CZMQ", "Glibc"],
+        "llorch-worker": [
+            "LlorchEngine", "LlorchProtocol", "LlorchQueue", "ArgumentParser", "Logging", "Glibc",
+            "Synchronization",
+        ],
+        "llorch-http-shim": [
+            "LlorchProtocol", "LlorchQueue", "ArgumentParser", "Logging", "Glibc",
+            "Synchronization",
+            "FoundationEssentials", "HTTPTypes", "Hummingbird", "HummingbirdCore", "NIOCore",
+            "NIOPosix", "ServiceLifecycle", "UnixSignals",
+        ],
+    ]
+
+    /// Which folders of the engine a folder may use the types of.
+    ///
+    /// `Tensor → Cache → Layers → Model → Backend`; files, tokens and sampling join where they are needed.
+    static let folders: [String: Set<String>] = [
+        "Tensor": [],
+        "Cache": ["Tensor"],
+        "Layers": ["Tensor", "Cache"],
+        "Sampling": ["Tensor"],
+        "Tokenizer": ["ModelFile"],
+        // Its files name the sizes and fill the matrices of a model.
+        "ModelFile": ["Model", "Layers"],
+        "Model": ["Tensor", "Cache", "Layers", "ModelFile"],
+        "Backend": [
+            "Tensor", "Cache", "Layers", "Model", "ModelFile", "Tokenizer", "Sampling",
+        ],
+    ]
+
+    /// Where code may touch memory without the compiler's protection, and why.
+    static let unsafeCode: Set<String> = [
+        "LlorchEngine/Tensor",  // owners of buffers, and calls into the kernels
+        "LlorchQueue/ZMQ",  // libzmq
+        "LlorchEngine/ModelFile/ReadOnlyFile.swift",  // read(2)
+        "LlorchEngine/Backend/Timestamp.swift",  // gmtime_r(3)
+        "LlorchEngine/Tokenizer/TokenizerFile.swift",  // strerror(3)
+        "LlorchProtocol/Wire/JSON/JSONValue.swift",  // strtod(3)
+        "llorch-worker/BootNumber.swift",  // read(2), write(2)
+        "llorch-worker/Output.swift",  // read(2), write(2)
+        "llorch-worker/Commands/ModelOptions.swift",  // readlink(2)
+        "llorch-http-shim/LlorchHTTPShim.swift",  // fflush(3)
+    ]
+
+    static let maximumLength = 400
+
+    static func importViolations(_ file: SourceFile) -> [Violation] {
+        let place = imports["\(file.target)/\(file.folder)"] ?? imports[file.target]
+        guard let allowed = place else {
+            return [Violation(file, line: 1, "no rule says what this folder may import")]
+        }
+        return file.imports.filter { !allowed.contains($0.module) }.map {
+            Violation(file, line: $0.line, "must not import \($0.module)")
+        }
+    }
+
+    /// Uses of types of folders that stand to the right.
+    static func folderViolations(_ files: [SourceFile]) -> [Violation] {
+        let engine = files.filter { $0.target == "LlorchEngine" }
+        var home: [String: String] = [:]
+        for file in engine { for name in file.declaredTypes { home[name] = file.folder } }
+        return engine.flatMap { file -> [Violation] in
+            guard let allowed = folders[file.folder] else {
+                return [Violation(file, line: 1, "no rule says what this folder may use")]
+            }
+            return file.capitalizedWords.compactMap { word, line in
+                guard let owner = home[word], owner != file.folder, !allowed.contains(owner)
+                else { return nil }
+                return Violation(file, line: line, "\(file.folder) must not use \(owner)'s \(word)")
+            }
+        }
+    }
+
+    /// Layers know numbers only: no names of weights, no files, no text, no jobs.
+    static func layerViolations(_ file: SourceFile) -> [Violation] {
+        guard file.target == "LlorchEngine", file.folder == "Layers" else { return [] }
+        return words(
+            in: file,
+            matching:
+                /\b(c_attn|c_proj|wte|wpe|[Tt]okenizer|Vocabulary|GenerationJob|Logger|print)\b/
+        ) { "layers must not mention \($0)" }
+    }
+
+    static func unsafeViolations(_ file: SourceFile) -> [Violation] {
+        let name = file.path.split(separator: "/").dropFirst().joined(separator: "/")
+        guard !unsafeCode.contains("\(file.target)/\(file.folder)"), !unsafeCode.contains(name)
+        else { return [] }
+        return words(in: file, matching: /\bunsafe\b|\b\w*Unsafe\w*|\bOpaquePointer\b/) {
+            "\($0) outside the list of files that may use it"
+        }
+    }
+
+    static func lengthViolations(_ file: SourceFile) -> [Violation] {
+        file.length <= maximumLength
+            ? [] : [Violation(file, line: file.length, "longer than \(maximumLength) lines")]
+    }
+
+    /// What ends the process where an error should be thrown.
+    static func trapViolations(_ file: SourceFile) -> [Violation] {
+        let traps = /\bfatalError\b|\btry!|\bas!|[\w)\]]!(?![=\w])|:\s*\w+!/
+        return words(in: file, matching: traps) { "\($0) can end the process" }
+    }
+
+    private static func words<Output>(
+        in file: SourceFile, matching pattern: Regex<Output>, sentence: (Substring) -> String
+    ) -> [Violation] {
+        file.lines.enumerated().flatMap { index, line in
+            // `.simple`: Unicode's rule sees one word in `a.withUnsafeBytes`.
+            line.matches(of: pattern.wordBoundaryKind(.simple)).map {
+                Violation(file, line: index + 1, sentence(line[$0.range]))
+            }
+        }
+    }
+}

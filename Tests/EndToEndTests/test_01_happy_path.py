@@ -1,0 +1,72 @@
+"""One worker over ZeroMQ when nothing goes wrong: grammar, order, heartbeats, reproducible text."""
+# SPDX-License-Identifier: Apache-2.0
+
+import pytest
+
+from harness import assert_grammar, assert_no_gaps, ids_of, run_json_lines, text_of
+
+# A thousand tokens of GPT-2's vocabulary.
+LONG_PROMPT = " the" * 1000
+
+
+def test_a_job_is_answered_by_the_grammar(worker, dispatcher):
+    events = dispatcher.finish(dispatcher.send("Hello.", max_tokens=12, seed=1))
+    assert_grammar(events)
+    assert [event["type"] for event in events[:2]] == ["accepted", "started"]
+    assert events[1]["seed"] == 1
+    assert events[-1]["type"] == "end"
+    assert events[-1]["stop_reason"] in ("MAX_TOKENS", "EOS")
+    assert {"worker": worker.name, "attempt": 1, "v": 1}.items() <= events[-1].items()
+
+
+def test_the_queue_gives_the_same_text_as_the_command_line(
+        worker, dispatcher, worker_binary, tiny_model):
+    members = dict(max_tokens=40, seed=7, temperature=0.8, top_k=50, top_p=0.9)
+    events = dispatcher.finish(dispatcher.send("Once upon", **members))
+    last = run_json_lines(
+        worker_binary, "generate", "--model", tiny_model, "--prompt", "Once upon", "--json",
+        "--max-tokens", 40, "--seed", 7, "--temperature", 0.8, "--top-k", 50, "--top-p", 0.9)[-1]
+    assert ids_of(events) == last["ids"]
+    assert text_of(events) == last["text"]
+    assert dispatcher.finish(dispatcher.send("Once upon", **members | {"seed": 8})) != events
+
+
+def test_nothing_is_lost_from_the_numbering(worker, dispatcher):
+    for number in range(20):
+        dispatcher.finish(dispatcher.send(f"Job {number}", max_tokens=6))
+    assert_no_gaps(dispatcher.heard)
+
+
+def test_a_resumed_job_goes_on_where_it_was(worker, dispatcher):
+    whole = dispatcher.finish(dispatcher.send("Hello", job_id="whole", seed=3, max_tokens=20))
+    ids = ids_of(whole)
+    for held in (1, 7, len(ids) - 1):
+        job = dispatcher.send(
+            "Hello", job_id=f"resumed-{held}", seed=3, max_tokens=20, resume_ids=ids[:held])
+        events = dispatcher.finish(job)
+        assert ids_of(events) == ids[held:]
+        assert next(e for e in events if e["type"] == "token")["i"] == held
+
+
+def test_the_demo_model_is_the_default(start_worker, dispatcher):
+    heartbeat = dispatcher.attach(start_worker())
+    assert heartbeat["model"]["name"] == "shakespeare"
+    events = dispatcher.finish(dispatcher.send("ROMEO.", max_tokens=32, seed=1), seconds=120)
+    assert_grammar(events)
+    assert len(text_of(events)) > 20
+
+
+@pytest.mark.parametrize("chunk", [None, 512])
+def test_heartbeats_go_on_inside_a_long_prefill(start_worker, dispatcher, base_model, chunk):
+    arguments = ["--chunk", str(chunk)] if chunk else []
+    dispatcher.attach(start_worker(base_model, arguments=arguments))
+    # As many jobs as fill some seconds on any machine; all of the time is prefill.
+    jobs = [dispatcher.send(LONG_PROMPT, max_tokens=1) for _ in range(4)]
+    began = dispatcher.until_job(jobs[0], "started")["at"]
+    dispatcher.finish(jobs[-1], seconds=200)
+    beats = [e["at"] for e in dispatcher.heard if e["type"] == "heartbeat" and e["at"] >= began]
+    ended = dispatcher.heard[-1]["at"]
+    print(f"{len(beats)} heartbeats in {ended - began:.1f} s of prefill")
+    gaps = [b - a for a, b in zip([began, *beats], [*beats, ended])]
+    assert max(gaps) < 2.0, gaps
+    assert ended - began > 2.0, "too quick to prove anything"

@@ -1,0 +1,101 @@
+"""Leaving: drain, time limit, second signal, the `drain` message, and who is told what."""
+# SPDX-License-Identifier: Apache-2.0
+
+import signal
+import time
+
+import pytest
+
+from harness import assert_grammar, assert_no_gaps
+
+
+@pytest.fixture
+def busy(start_worker, dispatcher, base_model):
+    """A function: a worker that runs one of four jobs."""
+
+    def begin(drain_timeout, max_tokens):
+        worker = start_worker(base_model, arguments=["--drain-timeout", str(drain_timeout)])
+        dispatcher.attach(worker)
+        jobs = [dispatcher.send("Hello", max_tokens=max_tokens) for _ in range(4)]
+        dispatcher.until_job(jobs[0], "token")
+        for job in jobs[1:]:
+            if not any(e["type"] == "accepted" for e in dispatcher.of(job)):
+                dispatcher.until_job(job, "accepted")
+        return worker, jobs
+
+    return begin
+
+
+def leave(worker, dispatcher, jobs):
+    """Hears the rest; gives the terminal event of each job."""
+    dispatcher.until(lambda e: e["type"] == "bye", what="bye")
+    assert worker.wait() == 0
+    assert_no_gaps(dispatcher.heard)
+    for job in jobs:
+        assert_grammar(dispatcher.of(job))
+    return [dispatcher.terminals(job)[0] for job in jobs]
+
+
+def assert_handed_back(terminals):
+    for event in terminals:
+        assert (event["type"], event.get("code"), event.get("retriable")) == ("error", "DRAINING", True)
+
+
+def test_sigterm_finishes_the_running_job(busy, dispatcher):
+    worker, jobs = busy(drain_timeout=60, max_tokens=20)
+    worker.signal(signal.SIGTERM)
+    first, *others = leave(worker, dispatcher, jobs)
+    assert first["type"] == "end"
+    assert_handed_back(others)
+
+
+def test_a_new_job_is_refused_meanwhile(busy, dispatcher):
+    worker, jobs = busy(drain_timeout=60, max_tokens=60)
+    worker.signal(signal.SIGTERM)
+    dispatcher.until_job(jobs[1], "error")
+    late = dispatcher.send("Too late")
+    assert_handed_back([dispatcher.until_job(late, "error", "end")])
+    leave(worker, dispatcher, jobs)
+
+
+def test_the_running_job_ends_at_the_time_limit(busy, dispatcher):
+    worker, jobs = busy(drain_timeout=0.5, max_tokens=900)
+    begin = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    first, *others = leave(worker, dispatcher, jobs)
+    assert time.monotonic() - begin < 0.5 + 3
+    assert (first["type"], first["code"], first["retriable"]) == ("error", "SHUTDOWN", True)
+    assert_handed_back(others)
+
+
+def test_a_second_signal_stops_at_once(busy, dispatcher):
+    worker, jobs = busy(drain_timeout=60, max_tokens=900)
+    worker.signal(signal.SIGTERM)
+    dispatcher.until_job(jobs[1], "error")
+    begin = time.monotonic()
+    worker.signal(signal.SIGINT)
+    assert worker.wait(10) == 0
+    assert time.monotonic() - begin < 2
+
+
+def test_the_drain_message_does_the_same(busy, dispatcher):
+    worker, jobs = busy(drain_timeout=60, max_tokens=20)
+    dispatcher.control.send_json({"v": 1, "type": "drain"})
+    first, *others = leave(worker, dispatcher, jobs)
+    assert first["type"] == "end"
+    assert_handed_back(others)
+
+
+def test_an_idle_worker_leaves_at_once(worker, dispatcher):
+    begin = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    leave(worker, dispatcher, [])
+    assert time.monotonic() - begin < 2
+
+
+def test_a_worker_that_nobody_listens_to_leaves_too(start_worker, dispatcher, tiny_model):
+    worker = start_worker(tiny_model)
+    dispatcher.attach(worker)
+    dispatcher.close()
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(10) == 0

@@ -1,0 +1,213 @@
+"""The shim with real workers: streams, two workers, clients that leave, workers that are killed."""
+# SPDX-License-Identifier: Apache-2.0
+
+import concurrent.futures
+import json
+import signal
+import time
+
+import httpx
+import pytest
+
+from harness import PATIENCE, Process, Worker, free_ports, run_json_lines, terminate
+
+
+class Shim(Process):
+    def __init__(self, binary, log):
+        self.port, self.events_port = free_ports(2)
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(
+            [binary, "--port", self.port, "--events", f"bind:tcp://127.0.0.1:{self.events_port}"], log)
+
+    def health(self):
+        try:
+            return httpx.get(f"{self.url}/health", timeout=PATIENCE).json()
+        except httpx.ConnectError:
+            return {"status": "not listening", "workers": []}
+
+    def until(self, is_wanted, seconds=PATIENCE):
+        """Asks /health until it says what is wanted."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            health = self.health()
+            if is_wanted(health):
+                return health
+            time.sleep(0.02)  # between two questions, not in place of one
+        raise AssertionError(f"/health says {health} after {seconds} s\n{self.tail()}")
+
+    def until_healthy(self, count=1):
+        return self.until(lambda health: sum(w["healthy"] for w in health["workers"]) >= count)
+
+    def execute(self, **members):
+        """All events of a job."""
+        with self.stream(**members) as events:
+            return list(events)
+
+    def stream(self, **members):
+        return EventStream(self.url, {"prompt": "Hello", "max_tokens": 8, **members})
+
+
+class EventStream:
+    """The events of one `POST /execute`, as they come."""
+
+    def __init__(self, url, body):
+        self.request = httpx.stream("POST", f"{url}/execute", json=body, timeout=PATIENCE)
+
+    def __enter__(self):
+        self.response = self.request.__enter__()
+        assert self.response.status_code == 200, self.response.read()
+        assert self.response.headers["content-type"].startswith("text/event-stream")
+        return self._events()
+
+    def __exit__(self, *details):
+        return self.request.__exit__(*details)
+
+    def _events(self):
+        name = None
+        for line in self.response.iter_lines():
+            if line.startswith("event: "):
+                name = line[7:]
+            elif line.startswith("data: "):
+                event = json.loads(line[6:])
+                assert event["type"] == name
+                yield event
+
+
+def assert_stream(events):
+    kinds = [event["type"] for event in events]
+    assert kinds[0] == "started" and kinds[-1] in ("end", "error"), kinds
+    assert set(kinds[1:-1]) <= {"token", "metrics"}, kinds
+    tokens = [event for event in events if event["type"] == "token"]
+    assert [event["i"] for event in tokens] == list(range(len(tokens)))
+
+
+def text_of(events):
+    return "".join(event["t"] for event in events if event["type"] == "token")
+
+
+@pytest.fixture
+def shim(start, shim_binary):
+    return start(Shim, shim_binary)
+
+
+@pytest.fixture
+def serve(start, worker_binary, shim):
+    """A function that starts a worker of the shim."""
+
+    def begin(model, name, ports=None):
+        return start(Worker, worker_binary, name=name, events_port=shim.events_port, model=model,
+                     ports=ports)
+
+    return begin
+
+
+def test_a_stream_of_events(shim, serve, tiny_model, worker_binary):
+    serve(tiny_model, "w1")
+    shim.until_healthy()
+    events = shim.execute(job_id="a1", prompt="Hello", max_tokens=30, seed=9)
+    assert_stream(events)
+    assert events[0]["job_id"] == "a1"
+    assert events[0]["seed"] == 9
+    last = run_json_lines(worker_binary, "generate", "--model", tiny_model, "--prompt", "Hello",
+                          "--max-tokens", 30, "--seed", 9, "--json")[-1]
+    assert text_of(events) == last["text"]
+
+
+def test_a_refusal_lists_all_that_is_wrong(shim, serve, tiny_model):
+    serve(tiny_model, "w1")
+    shim.until_healthy()
+    answer = httpx.post(f"{shim.url}/execute", timeout=PATIENCE, json={
+        "job_id": "", "prompt": "", "max_tokens": 0, "temperature": 3})
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == [
+        "job_id", "prompt", "max_tokens", "temperature"]
+    long = httpx.post(f"{shim.url}/execute", timeout=PATIENCE,
+                      json={"job_id": "long", "prompt": " the" * 500, "max_tokens": 4})
+    assert (long.status_code, long.json()["errors"][0]["field"]) == (400, "prompt")
+
+
+def test_no_worker_no_promise(shim):
+    shim.until(lambda health: health["status"] == "unhealthy")
+    answer = httpx.post(f"{shim.url}/execute", timeout=PATIENCE,
+                        json={"job_id": "a", "prompt": "Hello", "max_tokens": 4})
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+
+
+def test_two_workers_share_the_jobs(shim, serve, tiny_model):
+    workers = [serve(tiny_model, "w1"), serve(tiny_model, "w2")]
+    shim.until_healthy(2)
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        runs = list(pool.map(
+            lambda n: shim.execute(job_id=f"j{n}", prompt=f"Job {n}", max_tokens=60, seed=n), range(64)))
+    for events in runs:
+        assert_stream(events)
+        assert events[-1]["type"] == "end", events[-1]
+    begun = [worker.log.count("job begins") for worker in workers]
+    assert sum(begun) == 64 and min(begun) >= 8, begun
+
+
+def test_a_client_that_leaves_cancels_its_job(shim, serve, base_model):
+    serve(base_model, "w1")
+    shim.until_healthy()
+    with shim.stream(job_id="left", max_tokens=900) as events:
+        while next(events)["type"] != "token":
+            pass
+    begin = time.monotonic()
+    # Some nine hundred tokens are left, more than ten seconds of work.
+    shim.until(lambda health: health["workers"][0]["state"] == "idle", seconds=5)
+    print(f"idle again {1000 * (time.monotonic() - begin):.0f} ms after the client left")
+
+
+def test_cancel_ends_the_stream(shim, serve, base_model):
+    serve(base_model, "w1")
+    shim.until_healthy()
+    with shim.stream(job_id="c1", max_tokens=900) as events:
+        while next(events)["type"] != "token":
+            pass
+        answer = httpx.post(f"{shim.url}/cancel", json={"job_id": "c1"}, timeout=PATIENCE)
+        assert answer.status_code == 202
+        rest = list(events)
+    assert (rest[-1]["type"], rest[-1]["code"]) == ("error", "CANCELLED")
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["another worker", "the same, restarted"])
+def test_a_killed_workers_stream_goes_on(shim, serve, base_model, worker_binary, restarted):
+    """Its client reads the text that it would have read without the kill."""
+    members = dict(prompt="The quick brown fox", max_tokens=60, seed=11)
+    whole = run_json_lines(worker_binary, "generate", "--model", base_model, "--prompt",
+                           members["prompt"], "--max-tokens", 60, "--seed", 11, "--json")[-1]
+    workers = {"w1": serve(base_model, "w1")}
+    if not restarted:
+        workers["w2"] = serve(base_model, "w2")
+    shim.until_healthy(len(workers))
+    with shim.stream(job_id="k1", **members) as events:
+        heard = [next(events)]
+        while sum(event["type"] == "token" for event in heard) < 10:
+            heard.append(next(events))
+        name, victim = next((n, w) for n, w in workers.items() if "job begins" in w.log)
+        victim.signal(signal.SIGKILL)
+        victim.wait()
+        if restarted:
+            serve(base_model, name, ports=(victim.jobs_port, victim.control_port))
+        heard += list(events)
+    assert_stream(heard)
+    assert heard[-1]["type"] == "end", heard[-1]
+    assert text_of(heard) == whole["text"]
+    assert shim.is_running()
+    assert shim.execute(job_id="k2", max_tokens=2)[-1]["type"] == "end"
+
+
+def test_sigterm_ends_both_cleanly(shim, serve, tiny_model):
+    worker = serve(tiny_model, "w1")
+    shim.until_healthy()
+    assert terminate(worker, 15) == 0
+    assert terminate(shim, 15) == 0
+
+
+def test_a_port_that_is_taken(shim, start, shim_binary):
+    shim.until(lambda health: health["status"] == "unhealthy")
+    second = start(Process, [shim_binary, "--port", shim.port,
+                             "--events", f"bind:tcp://127.0.0.1:{free_ports(1)[0]}"])
+    assert second.wait(30) == 1
+    assert str(shim.port) in second.tail(1)
