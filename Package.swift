@@ -107,7 +107,6 @@ let package = Package(
             dependencies: [
                 "LlorchProtocol", "LlorchQueue", "llorch-http-shim",
                 .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

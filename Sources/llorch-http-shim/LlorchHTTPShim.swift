@@ -59,6 +59,24 @@ struct LlorchHTTPShim: AsyncParsableCommand {
         })
     var logLevel = Logger.Level.info
 
+    /// ArgumentParser would exit with 64 for a bad command line; orchestrators expect 2.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch  where exitCode(for: error) == .validationFailure {
+            var text = fullMessage(for: error) + "\n"
+            text.withUTF8 { _ = unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            Glibc.exit(2)
+        } catch {
+            exit(withError: error)
+        }
+    }
+
     func validate() throws {
         guard (1...1_000_000).contains(backlog) else {
             throw ValidationError("--backlog \(backlog): expected 1 to 1000000")

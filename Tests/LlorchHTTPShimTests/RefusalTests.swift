@@ -1,9 +1,8 @@
-// Every status and text that a client can get before a stream opens, by way of the responder.
+// Every status and text that a client can get before a stream opens, over a real connection.
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import LlorchProtocol
 import LlorchQueue
 import Logging
@@ -19,16 +18,12 @@ import llorch_http_shim
 
     /// A shim without workers: enough for all that is wrong with a request itself.
     private func withRouter(
-        _ body: @escaping @Sendable (any TestClientProtocol) async throws -> Void
+        _ body: @escaping @Sendable (PlainClient) async throws -> Void
     ) async throws {
-        var options = ShimOptions(
-            events: try QueueEndpoint(parsing: "inproc://refusals", default: .bind))
-        options.port = 0
-        let shim = Shim(options, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        try await shim.application.test(.router) { try await body($0) }
+        try await Harness.run([]) { try await body(PlainClient(port: $0.port)) }
     }
 
-    private func errors(_ response: TestResponse) throws -> [FieldError] {
+    private func errors(_ response: PlainResponse) throws -> [FieldError] {
         #expect(response.headers[.contentType] == "application/json")
         let json = try StrictJSON.parse(Array(response.body.readableBytesView), limits: .http)
         let object = try #require(json.asObject)
@@ -43,9 +38,9 @@ import llorch_http_shim
     }
 
     private static func post(
-        _ client: any TestClientProtocol, _ path: String, _ body: [UInt8],
+        _ client: PlainClient, _ path: String, _ body: [UInt8],
         type: String? = "application/json"
-    ) async throws -> TestResponse {
+    ) async throws -> PlainResponse {
         var headers = HTTPFields()
         headers[.contentType] = type
         return try await client.execute(
