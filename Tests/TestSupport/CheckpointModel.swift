@@ -2,7 +2,7 @@
 // process. Running them is EngineRun.swift's business.
 // SPDX-License-Identifier: Apache-2.0
 
-package import Foundation
+import Foundation
 package import LlorchEngine
 import LlorchProtocol
 import Synchronization
