@@ -1,6 +1,7 @@
 // The one text of all kernels, compiled once per instruction-set level: the including file defines
-// VECTOR_LANES, TILE_ROWS, TILE_VECTORS and KERNELS_NAME. Widths and tiles change which outputs run side by
-// side, never the order of operations inside one output, so all levels agree to the last bit.
+// VECTOR_LANES, TILE_ROWS, TILE_VECTORS, KERNELS_NAME and PREFETCH, the bytes ahead of a single row's stream
+// of weights (0 for none). Widths and tiles change which outputs run side by side, never the order of
+// operations inside one output, so all levels agree to the last bit.
 // SPDX-License-Identifier: Apache-2.0
 
 #include <string.h>
@@ -86,8 +87,6 @@ INLINE void strip(const int vectors, const float *x, ptrdiff_t x_stride, ptrdiff
 // Rows of k in one block of a panel: 16 KiB at 16 columns, so that it stays in the first-level cache while
 // all rows of x pass over it.
 enum { BLOCK = 256, TILE_COLUMNS = TILE_VECTORS * VECTOR_LANES };
-// Bytes ahead of the single row's weight stream; 4 KiB is what the memory's latency asks for.
-enum { PREFETCH = 4096 };
 
 static void linear(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const float *panels,
                    const float *bias, ptrdiff_t k, ptrdiff_t n, float *y, ptrdiff_t y_stride) {

@@ -5,5 +5,6 @@
 #define VECTOR_LANES 4
 #define TILE_ROWS 4
 #define TILE_VECTORS 4
+#define PREFETCH 0
 #define KERNELS_NAME llk_kernels_generic
 #include "kernels_body.h"
