@@ -119,7 +119,8 @@ import Testing
         var generator = SplitMix(seed: 3)
         let denormal = Float.leastNormalMagnitude / 128
         let special: [Float] = [
-            0, -0.0, .infinity, -.infinity, .nan, 88.7, 89, -87.4, -103.9, -104, denormal, -denormal,
+            0, -0.0, .infinity, -.infinity, .nan, 88.7, 89, -87.4, -103.9, -104, denormal,
+            -denormal,
             .greatestFiniteMagnitude, -.greatestFiniteMagnitude,
         ]
         let x =
