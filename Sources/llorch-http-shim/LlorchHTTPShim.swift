@@ -103,7 +103,7 @@ struct LlorchHTTPShim: AsyncParsableCommand {
             // One line for scripts: the port may have been chosen by the system.
             let text = host.contains(":") ? "[\(host)]" : host
             print("listening on http://\(text):\(port)")
-            unsafe fflush(nil)
+            fflush(nil)
         }
         do {
             try await shim.serviceGroup(signals: [.sigterm, .sigint], logger: logger).run()

@@ -117,8 +117,10 @@ import Testing
     ) throws {
         let kernels = try Self.kernels(level)
         var generator = SplitMix(seed: 3)
+        let denormal = Float.leastNormalMagnitude / 128
         let special: [Float] = [
-            0, -0.0, .infinity, -.infinity, .nan, 88.7, 89, -87.4, -103.9, -104, 1e-40, -1e-40,
+            0, -0.0, .infinity, -.infinity, .nan, 88.7, 89, -87.4, -103.9, -104, denormal,
+            -denormal,
             .greatestFiniteMagnitude, -.greatestFiniteMagnitude,
         ]
         let x =
