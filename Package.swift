@@ -105,7 +105,8 @@ let package = Package(
         .testTarget(
             name: "LlorchHTTPShimTests",
             dependencies: [
-                "LlorchProtocol", "LlorchQueue", "llorch-http-shim",
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport", "llorch-http-shim",
+                "llorch-worker",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -14,6 +14,8 @@ struct Harness: Sendable {
     let shim: Shim
     let workers: [SimulatedWorker]
     let port: Int
+    /// Where a worker that is not simulated sends its events.
+    let events: String
     let group: ServiceGroup
 
     /// What a test shortens, in milliseconds, or narrows.
@@ -57,7 +59,8 @@ struct Harness: Sendable {
             }
             for worker in workers { tasks.addTask { try await worker.run() } }
             let port = try #require(await ports.first { _ in true })
-            let harness = Harness(shim: shim, workers: workers, port: port, group: group)
+            let harness = Harness(
+                shim: shim, workers: workers, port: port, events: events, group: group)
             try await eventually { shim.queue.directory.snapshot().workers.count == scripts.count }
             do {
                 try await body(harness)
