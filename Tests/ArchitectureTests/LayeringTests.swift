@@ -6,8 +6,11 @@ import Testing
 @Suite struct LayeringTests {
     private let sources: [SourceFile]
 
+    /// Read once: every test case has an instance of its own.
+    private static let all = Result { try SourceFile.all(below: "Sources") }
+
     init() throws {
-        sources = try SourceFile.all(below: "Sources")
+        sources = try Self.all.get()
         try #require(sources.count > 50, "the sources were not found")
     }
 

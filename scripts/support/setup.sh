@@ -7,6 +7,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # Read where this is sourced.
 # shellcheck disable=SC2034
 venv=$root/.venv python=$root/.venv/bin/python models=$root/.build-models
+# Tests and checks build apart from what one builds by hand: their flags differ, and SwiftPM would begin
+# anew at each change from the one to the other.
+# shellcheck disable=SC2034
+strict_build=$root/.build-strict
 torch=2.13.0
 
 # Colour for people only: not in a file, a pipe or a log.
