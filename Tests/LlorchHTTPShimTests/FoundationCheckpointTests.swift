@@ -36,15 +36,14 @@ struct FoundationCheckpointTests {
     @Test func healthNamesTheWorkerAndASecondJobWaits() async throws {
         let gate = Gate()
         let began = Mutex<[String]>([])
-        try await withWorker(
-            compute: { job in
-                let isFirst = began.withLock { ids in
-                    if ids.last != job.id { ids.append(job.id) }
-                    return ids.count == 1
-                }
-                if isFirst { gate.pass() }
+        let compute: @Sendable (GenerationJob) -> Void = { job in
+            let isFirst = began.withLock { ids in
+                if ids.last != job.id { ids.append(job.id) }
+                return ids.count == 1
             }
-        ) { harness in
+            if isFirst { gate.pass() }
+        }
+        try await withWorker(compute: compute) { harness in
             async let first = harness.execute(Harness.job("first"))
             try await eventually { began.withLock { $0 } == ["first"] }
             try await StreamingClient.post(
