@@ -41,28 +41,6 @@ quietly() {
   return "$status"
 }
 
-# As quietly, but on a terminal the newest line of what it prints that says how far it is.
-watched() {
-  if [[ -z $plain ]]; then
-    quietly "$@"
-    return
-  fi
-  local log pid line status=0
-  log=$(mktemp)
-  "$@" >"$log" 2>&1 </dev/null &
-  pid=$!
-  while kill -0 "$pid" 2>/dev/null; do
-    line=$(grep -aoE '^\[[0-9]+/[0-9]+\].*' "$log" | tail -n 1 || true)
-    printf '\r\e[K  %s%.90s%s' "$dim" "$line" "$plain"
-    sleep 0.5
-  done
-  wait "$pid" || status=$?
-  printf '\r\e[K'
-  if ((status)); then tail -n 40 "$log" >&2; fi
-  rm -f "$log"
-  return "$status"
-}
-
 # Installs Debian packages, or says how and ends.
 install_packages() {
   local -a as_root=()
