@@ -67,7 +67,6 @@ enum Rules {
         "llorch-worker/BootNumber.swift",  // read(2), write(2)
         "llorch-worker/Output.swift",  // read(2), write(2)
         "llorch-worker/Commands/ModelOptions.swift",  // readlink(2)
-        "llorch-http-shim/LlorchHTTPShim.swift",  // write(2)
     ]
 
     static let maximumLength = 400
