@@ -255,7 +255,7 @@ def main():
                 program.kill()
     print(f"""
 {BOLD}What next{PLAIN}
-  .build/release/llorch-worker generate --prompt "JULIET:" --max-tokens 200
+  .build/release/llorch-worker generate --prompt "JULIET:" --temperature 0.8
   .build/release/llorch-worker --help          with a model of your own: --model DIRECTORY
   examples/README.md                           a client in nine lines
   README.md                                    everything else
