@@ -32,7 +32,7 @@ metrics:     {metrics}
 peers:       {peers}
 
 examples:
-  scripts/bench --install-peers                  once; some GB in ~/.cache/llorch-peers, from PyPI
+  scripts/bench --install-peers                  once; some 20 GB in ~/.cache/llorch-peers, from PyPI
   scripts/bench                                  everything, over an hour; writes docs/benchmarks.*
   scripts/bench --quick                          one round of the smaller model, in minutes
   scripts/bench --precisions q8 --metrics decode,prefill512 --peers llama.cpp --rounds 3
@@ -75,7 +75,8 @@ def parser():
                       help="put the results into docs (default: if they are complete)")
     made.add_argument("--quick", action="store_true", help="see that all is well, in minutes")
     made.add_argument("--install-peers", action="store_true",
-                      help="install the peers, all or those of --peers, and end")
+                      help="install the peers, all or those of --peers, convert the models for them, "
+                      "and end")
     return made
 
 
@@ -118,6 +119,22 @@ def complete(options):
         list(known) == mine for known, mine in (
             (plan.MODELS, options.models), (plan.PRECISIONS, options.precisions),
             (plan.METRICS, options.metrics), (plan.PEERS, options.peers)))
+
+
+def install(options, progress):
+    """Everything that would else be made on the first run."""
+    peers = Environment(environment.default_root(), progress)
+    peers.install(options.peers)
+    log = SCRATCH / "logs/prepare.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    for model in options.models:
+        peers.prepare_model(model)
+        for precision in options.precisions:
+            for name, variant in plan.PRECISIONS[precision].peers:
+                if name in options.peers:
+                    peers.prepare_peer(name, model, variant, log)
+    progress.clear()
+    progress.note(f"the peers and their models are in {peers.root}")
 
 
 def find_peers(options, peers, results, progress):
@@ -212,12 +229,11 @@ def run(options, progress):
     else:
         complete(options)
         if options.install_peers:
-            Environment(environment.default_root(), progress).install(options.peers)
-            return progress.note(f"the peers are in {environment.default_root()}")
+            return install(options, progress)
         if options.quick:
             plan.shorten()
         results, path = measure(options, progress)
-    print(report.coloured(report.markdown(results), paint(sys.stdout)))
+    print(report.coloured(report.markdown(results), paint(sys.stdout)), flush=True)
     if options.picture:
         draw(path, options.picture, progress)
     if options.write or (options.write is None and not options.table and options.whole):
@@ -234,6 +250,9 @@ def main():
     except KeyboardInterrupt:
         progress.clear()
         sys.exit(130)
+    except BrokenPipeError:
+        # Who reads the tables has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -36,40 +36,43 @@ def draw(results, path):
     models = results.models()
     figure, axes = pyplot.subplots(
         len(metrics), len(models), squeeze=False, layout="constrained",
-        figsize=(5.4 * len(models), 2.3 * len(metrics) + 0.6))
+        figsize=(6 * len(models), 2.2 * len(metrics) + 0.6))
     for line, metric in zip(axes, metrics):
         for axis, model in zip(line, models):
             panel(axis, results, model, metric)
     handles = [pyplot.Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()]
     handles.append(pyplot.Line2D([], [], color=INK, linewidth=1.2))
-    figure.legend(handles, [*(TITLES[engine] for engine in COLOURS), "limit of the core"],
+    whole = "limit of the core" if results.limits() else "the best"
+    figure.legend(handles, [*(TITLES[engine] for engine in COLOURS), f"100 %: {whole}; figures: tokens/s"],
                   loc="outside upper center", ncols=len(handles), frameon=False, handlelength=1.1,
                   columnspacing=1.2)
     figure.savefig(path, format="svg", facecolor="white", metadata={"Date": None})
 
 
 def panel(axis, results, model, metric):
-    """Bars side by side for each precision, a line where the limit is."""
-    top, width = 0, 0.8 / len(COLOURS)
+    """For each precision bars side by side, as shares of its limit, with tokens/s above them."""
+    width, top = 0.88 / len(COLOURS), 100
     for place, precision in enumerate(results.precisions()):
         found = best_of_each(results, model, precision, metric)
         there = [engine for engine in COLOURS if engine in found]
+        # Without a limit, of the best.
+        whole = (limits.tokens_per_second(results.limits(), model, precision, metric)
+                 or max(found.values(), default=1))
         left = place - width * len(there) / 2
         for index, engine in enumerate(there):
-            at = left + width * (index + 0.5)
-            axis.bar(at, found[engine], width * 0.92, color=COLOURS[engine])
-            axis.annotate(number(found[engine]), (at, found[engine]), (0, 1.5),
+            at, share = left + width * (index + 0.5), 100 * found[engine] / whole
+            top = max(top, share)
+            axis.bar(at, share, width * 0.92, color=COLOURS[engine])
+            axis.annotate(number(found[engine]), (at, share), (0, 1.5),
                           textcoords="offset points", ha="center", fontsize=6.5,
                           color=INK if engine == "llorch" else FAINT,
                           weight="bold" if engine == "llorch" else "normal")
-        limit = limits.tokens_per_second(results.limits(), model, precision, metric)
-        if limit:
-            axis.hlines(limit, place - 0.44, place + 0.44, color=INK, linewidth=1.2)
-        top = max(top, limit or 0, *found.values(), 0)
-    axis.set_ylim(0, top * 1.1 or 1)
+    axis.axhline(100, color=INK, linewidth=1)
+    axis.set_ylim(0, top * 1.08)
+    axis.set_yticks(range(0, 101, 25), [f"{share} %" for share in range(0, 101, 25)])
     axis.set_xticks(range(len(results.precisions())),
                     [PRECISIONS[precision].title for precision in results.precisions()])
-    axis.set_title(f"{title(model)}: {METRICS[metric].title}, tokens/s", loc="left", color=INK)
+    axis.set_title(f"{title(model)}: {METRICS[metric].title}", loc="left", color=INK)
     axis.tick_params(length=0, colors=FAINT)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.spines["bottom"].set_color(FAINT)

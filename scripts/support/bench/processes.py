@@ -70,7 +70,7 @@ class Worker:
         line, _, self.rest = self.rest.partition(b"\n")
         answer = json.loads(line)
         if "error" in answer:
-            raise Failure(answer["error"].strip().splitlines()[0][:300])
+            raise Failure(" ".join(answer["error"].split())[:300])
         return answer
 
     def ending(self):

@@ -1,6 +1,7 @@
 """Tables in Markdown: the comparison, and every engine's figures. Wide enough to read in a terminal."""
 # SPDX-License-Identifier: Apache-2.0
 
+import math
 import re
 import statistics
 
@@ -38,6 +39,11 @@ def table(head, body):
                      for line in ruled)
 
 
+def times(ratio):
+    """Rounded down: what misses a target does not look as if it reached it."""
+    return f"{math.floor(ratio * 100 + 1e-9) / 100:.2f}"
+
+
 def name(key):
     return f"{TITLES[key[0]]} {key[1]}" if key[0] not in ("llorch", "tiktoken", "tokenizers") else (
         TITLES[key[0]])
@@ -54,7 +60,7 @@ def target(row):
     if wanted.of == "allowance":
         return f"≤ {number(comparison.allowed_bytes(row.model, row.precision) / 1e6)} MB"
     if wanted.of == "own f32":
-        reached = f": {row.reached:.2f}" if row.reached else ""
+        reached = f": {times(row.reached)}" if row.reached else ""
         return f"≥ {wanted.factor:.2f} × own 32 bit{reached}"
     return f"≥ {wanted.factor:.2f}" + (f" × {TITLES[wanted.of]}" if wanted.of != "best" else "")
 
@@ -62,8 +68,8 @@ def target(row):
 def ratio(row):
     if row.ratio is None:
         return NONE
-    spread = "" if len(row.ours) == 1 else f" ({row.spread[0]:.2f}–{row.spread[1]:.2f})"
-    return f"{row.ratio:.2f}{spread}"
+    spread = "" if len(row.ours) == 1 else f" ({times(row.spread[0])}–{times(row.spread[1])})"
+    return times(row.ratio) + spread
 
 
 def compared(rows):
