@@ -5,6 +5,7 @@ import argparse
 import datetime
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -242,6 +243,7 @@ def run(options, progress):
 
 def main():
     options, progress = parser().parse_args(), Progress()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         run(options, progress)
     except Failure as failure:

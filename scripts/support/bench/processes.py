@@ -6,6 +6,7 @@ load, rate, encode, peak memory. What an engine answers in is seconds; here they
 # SPDX-License-Identifier: Apache-2.0
 
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -25,8 +26,22 @@ ENVIRONMENT = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "CUDA_V
                "PYTHONPATH": str(SUPPORT)}
 
 
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PRCTL = ctypes.CDLL(None).prctl
+
+
 def pin_to(core):
     return lambda: os.sched_setaffinity(0, {core})
+
+
+def first_steps(core):
+    """What a new process does: a stopped one would outlive a bench that was killed."""
+    def steps():
+        PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if core is not None:
+            os.sched_setaffinity(0, {core})
+
+    return steps
 
 
 class Worker:
@@ -39,7 +54,7 @@ class Worker:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
                 env={**os.environ, **ENVIRONMENT, **ONE_THREAD}, bufsize=0,
-                preexec_fn=pin_to(core) if core is not None else None)
+                preexec_fn=first_steps(core))
         self.rest = b""
 
     def ask(self, line):
