@@ -103,11 +103,14 @@ class Environment:
                      **variables)
 
     def quietly(self, command, remedy, **variables):
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, env={**os.environ, **variables})
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, env={**os.environ, **variables})
+        except OSError as error:
+            raise Failure(f"{command[0]}: {error.strerror}; {remedy}") from None
         if done.returncode:
             tail = done.stdout.decode(errors="replace").strip().splitlines()[-15:]
-            raise Failure("\n".join([*tail, f"{command[0]} failed: {remedy}"]))
+            raise Failure("\n".join([*tail, f"{command[0]} failed; {remedy}"]))
 
     def prepare_model(self, model):
         """The random model, made once."""

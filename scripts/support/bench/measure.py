@@ -1,6 +1,8 @@
 """The rounds: of each thing, every engine once, then all again. One computes at a time."""
 # SPDX-License-Identifier: Apache-2.0
 
+import hashlib
+
 from bench import limits
 from bench.failure import Failure
 from bench.plan import ENCODERS, METRICS, PRECISIONS, RATES, TITLES
@@ -26,7 +28,11 @@ class Bench:
                 for precision in self.options.precisions:
                     self.block(model, precision, directory)
         if "encode" in self.options.metrics:
-            self.encoders()
+            try:
+                self.encoders()
+            except Failure as failure:
+                self.progress.warn(f"no tokenizers: {failure}")
+                self.results.note_absent("llorch", f"tokenizer: {failure}")
         self.measure_limits()
 
     # The limits
@@ -148,6 +154,9 @@ class Bench:
 
         self.progress.heading("Tokenizer")
         path = self.environment.text()
+        content = path.read_bytes()
+        self.results.content["text"] = {
+            "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         engines = [LlorchEncoder(self.options.worker, TOKENIZER, self.options.core,
                                  self.log("llorch"))]
         engines += [PeerEncoder(self.environment.python, self.environment.root, encoder, TOKENIZER,
@@ -160,9 +169,9 @@ class Bench:
             return rate
 
         try:
-            for engine in engines:
-                self.attempt(engine, None, lambda engine: engine.load())
-            self.rounds(engines, None, None, "encode", measure)
+            ready = [engine for engine in engines if self.attempt(
+                engine, None, lambda engine: engine.load() is None)]
+            self.rounds(ready, None, None, "encode", measure)
         finally:
             for engine in engines:
                 engine.stop()

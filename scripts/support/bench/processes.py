@@ -83,7 +83,10 @@ class Worker:
                 raise Failure(self.ending())
             self.rest += piece
         line, _, self.rest = self.rest.partition(b"\n")
-        answer = json.loads(line)
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            raise Failure(f"answered {line[:100]!r}, which is no JSON") from None
         if "error" in answer:
             raise Failure(" ".join(answer["error"].split())[:300])
         return answer
@@ -178,10 +181,13 @@ class LlorchEncoder(Engine):
     def encode(self, path):
         """MB/s of the second of two passes, and the number of tokens."""
         with open(path, "rb") as text:
-            done = subprocess.run(
-                [self.program, "tokenize", "--model", self.tokenizer, "--time", "2"], stdin=text,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE,
-                preexec_fn=pin_to(self.core))
+            try:
+                done = subprocess.run(
+                    [self.program, "tokenize", "--model", self.tokenizer, "--time", "2"],
+                    stdin=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    timeout=PATIENCE, preexec_fn=pin_to(self.core))
+            except subprocess.TimeoutExpired:
+                raise Failure(f"tokenized nothing within {PATIENCE:.0f} s") from None
         if done.returncode:
             raise Failure(done.stderr.decode(errors="replace").strip()[:300])
         answer = json.loads(done.stdout)

@@ -162,6 +162,8 @@ def markdown(results, picture=None):
             parts += [f"### {title(model)}", compared(chosen)]
     if encoders := [row for row in rows if row.metric == "encode"]:
         parts += ["### Tokenizer", compared(encoders)]
+        if text := results.content.get("text"):
+            parts.append(f"A text of {text['bytes'] / 1e6:.1f} MB, SHA-256 {text['sha256'][:16]}….")
         others = [[name(key), figure(values)]
                   for key, values in results.engines(None, None, "encode").items()]
         if others:
