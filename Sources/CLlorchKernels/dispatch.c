@@ -14,8 +14,12 @@ bool llk_is_supported(llk_level level) {
         case LLK_GENERIC: return true;
 #if defined(__x86_64__)
         // These builtins ask the operating system's register state (XGETBV) as well.
-        case LLK_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-        case LLK_AVX512: return __builtin_cpu_supports("avx512f");
+        case LLK_AVX2:
+            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+                && __builtin_cpu_supports("f16c");
+        case LLK_AVX512:
+            return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+                && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 #endif
         default: return false;
     }

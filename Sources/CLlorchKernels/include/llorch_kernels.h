@@ -7,36 +7,73 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // Arguments are not annotated: what has no elements may have no address either.
 #pragma clang diagnostic ignored "-Wnullability-completeness"
 
 /// Rows of y hold a multiple of this many floats; every level's panel divides it.
 enum { LLK_ROW_GRANULE = 64 };
+/// Inputs (k) of one unit of packed weights, and values of one block of q8 and q4.
+enum { LLK_UNIT = 32 };
 /// Virtual lanes of every reduction; also the granule of `columns` in `product`.
 enum { LLK_LANES = 16 };
 
 /// Instruction-set levels, in ascending order of preference.
 typedef enum {
     LLK_GENERIC = 0,
-    LLK_AVX2 = 1,    // AVX2 and FMA
-    LLK_AVX512 = 2,  // AVX-512 F
+    LLK_AVX2 = 1,    // AVX2, FMA and F16C
+    LLK_AVX512 = 2,  // AVX-512 F, BW, VL and VNNI
 } llk_level;
 
-/// One level's functions. Strides are in floats. No pointer may alias another unless it says so.
+/// How weights are held in memory; indexes `llk_kernels.formats`.
+typedef enum {
+    LLK_F32 = 0,
+    LLK_BF16 = 1,
+    LLK_Q8 = 2,  // blocks of 32 along k: int8 and a half as scale, GGUF's Q8_0
+    LLK_Q4 = 3,  // blocks of 32 along k: 4 bits and a half as scale, GGUF's Q4_0
+} llk_precision;
+
+enum { LLK_PRECISIONS = 4 };
+
+/// One precision's weights: [ceil(n / columns)] panels of [ceil(k / 32)] units of `unit_bytes`.
 typedef struct {
-    /// Output columns of one weight panel: as many as one register tile of this level covers, so that a
-    /// panel is one forward stream for a single row and stays in the first-level cache for many.
-    ptrdiff_t panel;
-    /// y[r][n] = bias[n] + sum over k, upward, one fused multiply-add each, of x[r][k] · w(k, n).
-    /// `panels` is [ceil(n / panel)][k][panel]; bias holds a whole number of panels, or is null for 0.
-    void (*linear)(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const float *panels,
+    /// Output columns of one panel: as many as register tiles of this level cover, so that a panel is one
+    /// forward stream for a single row and stays in the first-level cache for many.
+    ptrdiff_t columns;
+    /// Bytes of one unit: 32 inputs of one panel.
+    ptrdiff_t unit_bytes;
+    /// Bytes that `quantize` writes for 32 values of a row; 0 where rows of x stay floats.
+    ptrdiff_t row_unit_bytes;
+    /// Packs w(k, n) = w[k · k_stride + n · n_stride] for k ≤ 32 inputs and n ≤ columns into one unit;
+    /// what is missing becomes 0.
+    void (*pack)(const float *w, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t n,
+                 void *unit);
+    /// The 32 values that one column of a unit stands for.
+    void (*unpack)(const void *unit, ptrdiff_t column, float *w);
+    /// Turns k values of one row of x into what `linear` takes; null where it takes floats.
+    void (*quantize)(const float *x, ptrdiff_t k, void *row);
+    /// y[r][n] = bias[n] + x[r]·w(n): f32 and bf16 add one fused multiply-add per k, upward; q8 and q4 add
+    /// fma(Σ integers, w's scale · x's scale) per block, upward. bias holds a whole number of panels, or is
+    /// null for 0. x_stride is in bytes, y_stride in floats.
+    void (*linear)(const void *x, ptrdiff_t x_stride, ptrdiff_t rows, const void *panels,
                    const float *bias, ptrdiff_t k, ptrdiff_t n, float *y, ptrdiff_t y_stride);
-    /// The same product with one narrow matrix w of [k][w_stride], of which `columns` (a multiple of 16)
-    /// are used; goes on from what is in y if `accumulate`, else starts from 0.
-    void (*product)(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const float *w,
+} llk_format;
+
+/// One level's functions. Strides are in elements. No pointer may alias another unless it says so.
+typedef struct {
+    llk_format formats[LLK_PRECISIONS];
+    /// y = x·w, k upward, one fused multiply-add each, with one narrow matrix w of [k][w_stride] floats, of
+    /// which `columns` (a multiple of 16) are used; goes on from what is in y if `accumulate`, else from 0.
+    void (*product)(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const void *w,
                     ptrdiff_t w_stride, ptrdiff_t k, ptrdiff_t columns, bool accumulate, float *y,
                     ptrdiff_t y_stride);
+    /// The same with w as halves.
+    void (*product_f16)(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const void *w,
+                        ptrdiff_t w_stride, ptrdiff_t k, ptrdiff_t columns, bool accumulate,
+                        float *y, ptrdiff_t y_stride);
+    /// y = x as halves, ties to even, saturating at ±65504 (NaN: −65504).
+    void (*narrow)(const float *x, uint16_t *y, ptrdiff_t n);
     /// y = (x − mean) / √(variance + epsilon) · weight + bias, variance over n. y may be x.
     void (*layer_norm)(const float *x, const float *weight, const float *bias, float epsilon,
                        ptrdiff_t n, float *y);

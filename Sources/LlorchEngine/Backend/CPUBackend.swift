@@ -97,7 +97,7 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
     // MARK: - One step
 
     private func chunkCount(from first: Int, _ job: borrowing RunningJob) -> Int {
-        min(activations.chunkLength, job.input.count - first)
+        activations.nextChunkCount(of: job.input.count - first)
     }
 
     private mutating func prefill(first: Int, count: Int, layer: Int) {

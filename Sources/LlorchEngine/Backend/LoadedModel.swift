@@ -3,11 +3,6 @@
 
 package import LlorchProtocol
 
-/// How weights are held in memory; the raw value is the spelling of `--precision`.
-package enum Precision: String, Sendable, Hashable, CaseIterable {
-    case f32
-}
-
 /// Everything that a job needs and does not change.
 package struct LoadedModel: Sendable {
     package let model: GPT2
@@ -39,7 +34,8 @@ package struct LoadedModel: Sendable {
                     + "config.json says vocab_size is \(configuration.vocabularySize)",
                 remedy: "take the tokenizer files that belong to this model")
         }
-        let model = try GPT2(reading: &source, kernels: kernels, progress: progress)
+        let model = try GPT2(
+            reading: &source, precision: precision, kernels: kernels, progress: progress)
         var digest = try source.contentDigest()
         for file in try directory.tokenizerFiles().paths {
             let bytes = try ReadOnlyFile.contents(of: file, limit: Self.maximumTokenizerBytes)

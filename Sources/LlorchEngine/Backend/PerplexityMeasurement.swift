@@ -40,7 +40,7 @@ package struct PerplexityMeasurement: ~Copyable {
             let end = min(windowStart + context, ids.count - 1)
             var position = windowStart
             while position < end {
-                let count = min(activations.chunkLength, end - position)
+                let count = activations.nextChunkCount(of: end - position)
                 model.forward(
                     ids.span.extracting(position..<position + count), cache: &cache,
                     activations: &activations, logits: .all)

@@ -8,31 +8,49 @@
 /// panels of 64 positions, [L][H][S / 64][D][64], because scores are computed with lanes = positions;
 /// values lie position by position, [L][H][S][D], because their sums are computed with lanes = D.
 package struct KVCache: ~Copyable {
+    /// How keys and values are held.
+    package enum Element: Sendable, Hashable {
+        case f32
+        /// IEEE halves: half the bytes to read per token, within 2⁻¹¹ of the value.
+        case f16
+
+        package var byteCount: Int { self == .f32 ? 4 : 2 }
+    }
+
     package let layerCount: Int
     package let headCount: Int
     package let headSize: Int
     package let contextLength: Int
+    package let element: Element
     /// S: positions that hold keys and values.
     package private(set) var count = 0
 
     /// Positions side by side in a key panel.
     static let panel = 64
-    /// Floats of one position's values: D rounded up to the kernels' lanes.
+    /// Elements of one position's values: D rounded up to the kernels' lanes.
     let valueStride: Int
     private let panelsPerHead: Int
-    private var keys: Matrix  // [L·H·(S / 64), D·64]
-    private var values: Matrix  // [L·H, S·D]
+    private var keys: ElementRows  // [L·H·(S / 64), D·64]
+    private var values: ElementRows  // [L·H, S·D]
+    private var narrowed: [UInt16]  // [C]: one key or value on its way
 
-    package init(layerCount: Int, headCount: Int, headSize: Int, contextLength: Int) {
+    package init(
+        layerCount: Int, headCount: Int, headSize: Int, contextLength: Int, element: Element = .f32
+    ) {
         self.layerCount = layerCount
         self.headCount = headCount
         self.headSize = headSize
         self.contextLength = contextLength
+        self.element = element
         valueStride = headSize.roundedUp(toMultipleOf: 16)
         panelsPerHead = contextLength.roundedUp(toMultipleOf: Self.panel) / Self.panel
-        keys = Matrix(
-            rows: layerCount * headCount * panelsPerHead, columns: headSize * Self.panel)
-        values = Matrix(rows: layerCount * headCount, columns: contextLength * valueStride)
+        keys = ElementRows(
+            rows: layerCount * headCount * panelsPerHead,
+            byteCount: headSize * Self.panel * element.byteCount)
+        values = ElementRows(
+            rows: layerCount * headCount,
+            byteCount: contextLength * valueStride * element.byteCount)
+        narrowed = [UInt16](repeating: 0, count: headCount * headSize)
     }
 
     /// Bytes held, whether used or not.
@@ -44,7 +62,7 @@ package struct KVCache: ~Copyable {
     ///
     /// Both are [C], the heads one after the other.
     package mutating func write(
-        key: Span<Float>, value: Span<Float>, layer: Int, position: Int
+        key: Span<Float>, value: Span<Float>, layer: Int, position: Int, kernels: Kernels
     ) {
         precondition(
             position >= count && position < contextLength,
@@ -52,17 +70,49 @@ package struct KVCache: ~Copyable {
         precondition(
             key.count == headCount * headSize && value.count == key.count,
             "keys have \(key.count) columns, the cache expects \(headCount * headSize)")
-        let (headSize, headCount) = (headSize, headCount)
+        switch element {
+        case .f32:
+            scatter(key: key, layer: layer, position: position)
+            scatter(value: value, layer: layer, position: position)
+        case .f16:
+            // Taken out of self while it is read, so that self may be written.
+            var halves: [UInt16] = []
+            swap(&halves, &narrowed)
+            var target = halves.mutableSpan
+            kernels.narrow(key, into: &target)
+            scatter(key: halves.span, layer: layer, position: position)
+            target = halves.mutableSpan
+            kernels.narrow(value, into: &target)
+            scatter(value: halves.span, layer: layer, position: position)
+            swap(&halves, &narrowed)
+        }
+    }
+
+    @inline(__always)
+    private mutating func scatter<Number: BitwiseCopyable>(
+        key: Span<Number>, layer: Int, position: Int
+    ) {
         let lane = position % Self.panel
-        let slot = position * valueStride
         for head in 0..<headCount {
-            let first = head * headSize
-            let keyRow = keyRow(layer, head, position / Self.panel)
-            var panel = keys.mutableRow(keyRow)
-            for d in 0..<headSize { panel[d * Self.panel + lane] = key[first + d] }
-            let valueRow = layer * headCount + head
-            var row = values.mutableRow(valueRow)
-            for d in 0..<headSize { row[slot + d] = value[first + d] }
+            let row = keyRow(layer, head, position / Self.panel)
+            unsafe keys.withRow(row, as: Number.self) { panel in
+                for d in 0..<headSize {
+                    unsafe panel[d * Self.panel + lane] = key[head * headSize + d]
+                }
+            }
+        }
+    }
+
+    @inline(__always)
+    private mutating func scatter<Number: BitwiseCopyable>(
+        value: Span<Number>, layer: Int, position: Int
+    ) {
+        for head in 0..<headCount {
+            unsafe values.withRow(layer * headCount + head, as: Number.self) { row in
+                for d in 0..<headSize {
+                    unsafe row[position * valueStride + d] = value[head * headSize + d]
+                }
+            }
         }
     }
 
@@ -87,26 +137,34 @@ package struct KVCache: ~Copyable {
 
     /// The keys of 64 positions of one head, [D][64]; positions that are not written hold what was there.
     @_lifetime(borrow self)
-    func keyPanel(layer: Int, head: Int, panel: Int) -> Span<Float> {
+    func keyPanel(layer: Int, head: Int, panel: Int) -> RawSpan {
         keys.row(keyRow(layer, head, panel))
     }
 
     /// The values of one head, [S][valueStride].
     @_lifetime(borrow self)
-    func headValues(layer: Int, head: Int) -> Span<Float> {
+    func headValues(layer: Int, head: Int) -> RawSpan {
         values.row(layer * headCount + head)
     }
 
     /// One position's key, [D]; for tests and inspection.
     package func key(layer: Int, head: Int, position: Int) -> [Float] {
         let panel = keyPanel(layer: layer, head: head, panel: position / Self.panel)
-        return (0..<headSize).map { panel[$0 * Self.panel + position % Self.panel] }
+        return (0..<headSize).map { float(panel, at: $0 * Self.panel + position % Self.panel) }
     }
 
     /// One position's value, [D]; for tests and inspection.
     package func value(layer: Int, head: Int, position: Int) -> [Float] {
         let values = headValues(layer: layer, head: head)
-        return (0..<headSize).map { values[position * valueStride + $0] }
+        return (0..<headSize).map { float(values, at: position * valueStride + $0) }
+    }
+
+    private func float(_ row: RawSpan, at index: Int) -> Float {
+        let offset = index * element.byteCount
+        return switch element {
+        case .f32: unsafe row.unsafeLoad(fromByteOffset: offset, as: Float.self)
+        case .f16: Float(halfBits: unsafe row.unsafeLoad(fromByteOffset: offset, as: UInt16.self))
+        }
     }
 
     private func keyRow(_ layer: Int, _ head: Int, _ panel: Int) -> Int {

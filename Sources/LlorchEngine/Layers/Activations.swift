@@ -13,6 +13,7 @@ package struct Activations: ~Copyable {
     var merged: Matrix  // [T, C]
     var projected: Matrix  // [T, C]
     var hidden: Matrix  // [T, F]
+    var quantized: QuantizedRows  // [T, max(C, F)]
     /// Rows asked for of the last pass: one, or T.
     package var logits: Matrix  // [1 or T, V]
 
@@ -23,13 +24,15 @@ package struct Activations: ~Copyable {
         package var headSize: Int
         package var feedForwardSize: Int
         package var vocabularySize: Int
+        package var precision: Precision
     }
 
     /// - Parameters:
     ///   - sizes: the model's.
     ///   - chunkLength: at least 1.
     ///   - allLogits: whether passes may ask for the logits of all rows, which takes T·V floats.
-    package init(sizes: Sizes, chunkLength: Int, allLogits: Bool = false) {
+    ///   - kernels: the instruction-set level, which knows how rows are quantized.
+    package init(sizes: Sizes, chunkLength: Int, allLogits: Bool = false, kernels: Kernels) {
         precondition(chunkLength > 0, "a chunk of \(chunkLength) tokens")
         let width = sizes.hiddenSize
         self.chunkLength = chunkLength
@@ -41,13 +44,24 @@ package struct Activations: ~Copyable {
         merged = Matrix(rows: chunkLength, columns: width)
         projected = Matrix(rows: chunkLength, columns: width)
         hidden = Matrix(rows: chunkLength, columns: sizes.feedForwardSize)
+        quantized = QuantizedRows(
+            rows: chunkLength, columns: max(width, sizes.feedForwardSize),
+            precision: sizes.precision, kernels: kernels)
         logits = Matrix(rows: allLogits ? chunkLength : 1, columns: sizes.vocabularySize)
+    }
+
+    /// Tokens of the next chunk of a prompt with `remaining` ahead: chunks as equal as register tiles allow,
+    /// since a short last one would read all weights for a few rows.
+    package func nextChunkCount(of remaining: Int) -> Int {
+        let chunks = (remaining + chunkLength - 1) / chunkLength
+        let even = (remaining + chunks - 1) / max(chunks, 1)
+        return min(even.roundedUp(toMultipleOf: Attention.tileRows), chunkLength, remaining)
     }
 
     /// Bytes held.
     package var byteCount: Int {
         residual.byteCount + norm.byteCount + qkv.byteCount + attentionWeights.byteCount
             + headOutput.byteCount + merged.byteCount + projected.byteCount + hidden.byteCount
-            + logits.byteCount
+            + quantized.byteCount + logits.byteCount
     }
 }

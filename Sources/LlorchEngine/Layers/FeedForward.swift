@@ -23,10 +23,10 @@ package struct FeedForward: Sendable {
     }
 
     package func forward(
-        _ x: borrowing Matrix, count: Int, hidden: inout Matrix, into y: inout Matrix,
-        kernels: Kernels
+        _ x: borrowing Matrix, count: Int, hidden: inout Matrix, quantized: inout QuantizedRows,
+        into y: inout Matrix, kernels: Kernels
     ) {
-        up.forward(x, rows: 0..<count, into: &hidden)
+        up.forward(x, rows: 0..<count, quantized: &quantized, into: &hidden)
         for t in 0..<count {
             var row = hidden.mutableRow(t)
             switch activation {
@@ -35,6 +35,6 @@ package struct FeedForward: Sendable {
             case .relu: for i in row.indices where row[i] < 0 { row[i] = 0 }
             }
         }
-        down.forward(hidden, rows: 0..<count, into: &y)
+        down.forward(hidden, rows: 0..<count, quantized: &quantized, into: &y)
     }
 }

@@ -38,7 +38,7 @@ package struct TransformerBlock: Sendable {
         activations.norm.observe(.feedForwardNorm, at: place, count: count, &observer)
         feedForward.forward(
             activations.norm, count: count, hidden: &activations.hidden,
-            into: &activations.projected, kernels: kernels)
+            quantized: &activations.quantized, into: &activations.projected, kernels: kernels)
         activations.projected.observe(.feedForwardOutput, at: place, count: count, &observer)
         activations.residual.addRows(of: activations.projected, count: count, kernels: kernels)
         activations.residual.observe(.blockOutput, at: place, count: count, &observer)

@@ -25,10 +25,15 @@ package struct GPT2: Sendable {
     package let finalNorm: LayerNorm
     package let head: Linear  // [C, V], no bias
 
+    /// How the weights are held.
+    package var precision: Precision { head.weight.precision }
+
+    /// An empty cache; of halves where weights are rounded too.
     package func makeCache() -> KVCache {
         KVCache(
             layerCount: configuration.layerCount, headCount: configuration.headCount,
-            headSize: configuration.headSize, contextLength: configuration.contextLength)
+            headSize: configuration.headSize, contextLength: configuration.contextLength,
+            element: precision == .f32 ? .f32 : .f16)
     }
 
     /// Scratch memory for passes of this model.
@@ -42,17 +47,17 @@ package struct GPT2: Sendable {
             sizes: Activations.Sizes(
                 contextLength: configuration.contextLength, hiddenSize: configuration.hiddenSize,
                 headSize: configuration.headSize, feedForwardSize: configuration.feedForwardSize,
-                vocabularySize: configuration.vocabularySize),
+                vocabularySize: configuration.vocabularySize, precision: precision),
             chunkLength: min(chunkLength ?? preferredChunkLength, configuration.contextLength),
-            allLogits: allLogits)
+            allLogits: allLogits, kernels: kernels)
     }
 
     /// Tokens of a prefill chunk: as many as keep one block below 50 ms on one AVX2 core (taken as
-    /// 40 GFLOP/s), since cancels are looked for between blocks; whole register tiles of 6 and 4 rows.
+    /// 80 GFLOP/s), since cancels are looked for between blocks; whole register tiles of 6 and 4 rows.
     package var preferredChunkLength: Int {
         let width = configuration.hiddenSize
         let operations = 2 * (4 * width * width + 2 * width * configuration.feedForwardSize)
-        return max(24, min(192, 1_800_000_000 / operations / 12 * 12))
+        return max(24, min(264, 4_000_000_000 / operations / 12 * 12))
     }
 
     /// Runs T tokens after those in the cache.
@@ -127,7 +132,9 @@ package struct GPT2: Sendable {
                 activations.residual, first: rows.lowerBound, count: rows.count,
                 into: &activations.norm, kernels: kernels)
             activations.norm.observe(.finalNorm, at: place, count: rows.count, &observer)
-            head.forward(activations.norm, rows: 0..<rows.count, into: &activations.logits)
+            head.forward(
+                activations.norm, rows: 0..<rows.count, quantized: &activations.quantized,
+                into: &activations.logits)
             activations.logits.observe(.logits, at: place, count: rows.count, &observer)
         }
         cache.advance(by: count)

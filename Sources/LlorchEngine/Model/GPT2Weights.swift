@@ -6,15 +6,17 @@ extension GPT2 {
     ///
     /// - Parameters:
     ///   - source: the tensors.
+    ///   - precision: how matrices are held; norms, biases and positions stay f32.
     ///   - kernels: the instruction-set level to pack for.
     ///   - progress: called with the fraction read, after each slice.
     /// - Throws: what the source or `progress` throws, which may so end the loading.
     package init<Source: TensorSource>(
-        reading source: inout Source, kernels: Kernels, progress: (Double) throws -> Void = { _ in }
+        reading source: inout Source, precision: Precision = .f32, kernels: Kernels,
+        progress: (Double) throws -> Void = { _ in }
     ) throws {
         let configuration = source.configuration
         var loader = WeightLoader(
-            kernels: kernels,
+            precision: precision, kernels: kernels,
             total: configuration.requiredTensors.reduce(0) { $0 + $1.shape.reduce(1, *) })
         let width = configuration.hiddenSize
 
@@ -59,13 +61,15 @@ extension GPT2 {
 
 /// Reads tensors in slices and counts how far it came.
 private struct WeightLoader: ~Copyable {
+    let precision: Precision
     let kernels: Kernels
     let total: Int
     private var done = 0
     /// Values of one slice: small enough for the second-level cache to keep until it is packed.
     private var slice = Matrix(rows: 1, columns: 1 << 16)
 
-    init(kernels: Kernels, total: Int) {
+    init(precision: Precision, kernels: Kernels, total: Int) {
+        self.precision = precision
         self.kernels = kernels
         self.total = total
     }
@@ -111,8 +115,11 @@ private struct WeightLoader: ~Copyable {
     ) throws -> Linear {
         let (inputs, outputs) = size(of: name + ".weight", in: source)
         var builder = PackedMatrix.Builder(
-            inputSize: inputs, outputSize: outputs, kernels: kernels)
-        try forEachSlice(name + ".weight", rows: inputs, width: outputs, &source, progress) {
+            inputSize: inputs, outputSize: outputs, precision: precision, kernels: kernels)
+        try forEachSlice(
+            name + ".weight", rows: inputs, width: outputs,
+            granule: PackedMatrix.Builder.inputGranule, &source, progress
+        ) {
             builder.setInputRows(from: $0, $1)
         }
         let bias = try rows(name + ".bias", count: 1, width: outputs, from: &source, progress)
@@ -125,8 +132,11 @@ private struct WeightLoader: ~Copyable {
     ) throws -> PackedMatrix {
         let (outputs, inputs) = size(of: name, in: source)
         var builder = PackedMatrix.Builder(
-            inputSize: inputs, outputSize: outputs, kernels: kernels)
-        try forEachSlice(name, rows: outputs, width: inputs, &source, progress) {
+            inputSize: inputs, outputSize: outputs, precision: precision, kernels: kernels)
+        try forEachSlice(
+            name, rows: outputs, width: inputs, granule: PackedMatrix.Builder.outputGranule,
+            &source, progress
+        ) {
             builder.setOutputRows(from: $0, $1)
         }
         return builder.finish()
@@ -145,11 +155,11 @@ private struct WeightLoader: ~Copyable {
     }
 
     private mutating func forEachSlice<Source: TensorSource>(
-        _ name: String, rows: Int, width: Int, _ source: inout Source,
+        _ name: String, rows: Int, width: Int, granule: Int, _ source: inout Source,
         _ progress: (Double) throws -> Void, _ body: (_ first: Int, _ values: Span<Float>) -> Void
     ) throws {
-        if slice.columns < width { slice = Matrix(rows: 1, columns: width) }
-        let step = slice.columns / width
+        if slice.columns < granule * width { slice = Matrix(rows: 1, columns: granule * width) }
+        let step = slice.columns / width / granule * granule
         for first in stride(from: 0, to: rows, by: step) {
             let range = first..<min(first + step, rows)
             let count = range.count * width

@@ -25,9 +25,6 @@ package struct Kernels: Sendable {
         unsafe self.table = table
     }
 
-    /// Output columns of one weight panel at this level.
-    package var panel: Int { unsafe table.pointee.panel }
-
     // MARK: - Rows
 
     /// y = (x − mean) / √(variance + epsilon) · weight + bias over one row.
@@ -61,6 +58,16 @@ package struct Kernels: Sendable {
     }
 
     // MARK: - Elementwise
+
+    /// y = x as IEEE halves, ties to even, saturating at ±65504.
+    package func narrow(_ x: Span<Float>, into y: inout MutableSpan<UInt16>) {
+        precondition(x.count == y.count, "narrowing \(x.count) values into \(y.count)")
+        unsafe x.withUnsafeBufferPointer { x in
+            unsafe y.withUnsafeMutableBufferPointer { y in
+                unsafe table.pointee.narrow(x.baseAddress, y.baseAddress, x.count)
+            }
+        }
+    }
 
     /// x = x · factor.
     package func scale(_ x: inout MutableSpan<Float>, by factor: Float) {

@@ -17,10 +17,10 @@ package struct Linear: Sendable {
             bias.isEmpty || bias.count == weight.outputSize,
             "\(bias.count) biases for \(weight.outputSize) outputs")
         precondition(
-            weight.panel == kernels.panel,
-            "weights in panels of \(weight.panel), kernels of \(kernels.panel)")
+            weight.kernels.instructionSet == kernels.instructionSet,
+            "weights packed for \(weight.kernels.instructionSet), kernels \(kernels.instructionSet)")
         self.weight = weight
-        let granule = LLK_ROW_GRANULE
+        let granule = Int(LLK_ROW_GRANULE)
         let padding = bias.isEmpty ? 0 : bias.count.roundedUp(toMultipleOf: granule) - bias.count
         self.bias = bias + [Float](repeating: 0, count: padding)
         self.kernels = kernels
@@ -28,17 +28,25 @@ package struct Linear: Sendable {
 
     /// From plain arrays: `weights` are [inputSize, outputSize], row by row.
     package init(
-        inputSize: Int, outputSize: Int, weights: [Float], bias: [Float], kernels: Kernels
+        inputSize: Int, outputSize: Int, weights: [Float], bias: [Float],
+        precision: Precision = .f32, kernels: Kernels
     ) {
         var builder = PackedMatrix.Builder(
-            inputSize: inputSize, outputSize: outputSize, kernels: kernels)
+            inputSize: inputSize, outputSize: outputSize, precision: precision, kernels: kernels)
         builder.setInputRows(from: 0, weights.span)
         self.init(weight: builder.finish(), bias: bias, kernels: kernels)
     }
 
     /// Rows [0, …) of y become rows `rows` of x times W, plus b.
+    ///
+    /// - Parameters:
+    ///   - x: [_, C_in].
+    ///   - rows: the rows of x to take.
+    ///   - quantized: scratch for as many rows of C_in, of this map's precision.
+    ///   - y: [_, C_out].
     package func forward(
-        _ x: borrowing Matrix, rows: Range<Int>, into y: inout Matrix
+        _ x: borrowing Matrix, rows: Range<Int>, quantized: inout QuantizedRows,
+        into y: inout Matrix
     ) {
         precondition(
             x.columns == weight.inputSize && y.columns == weight.outputSize,
@@ -47,9 +55,11 @@ package struct Linear: Sendable {
         precondition(
             rows.lowerBound >= 0 && rows.upperBound <= x.rows && rows.count <= y.rows,
             "rows \(rows) of \(x.rows) into \(y.rows)")
+        let format = unsafe kernels.format(weight.precision)
+        let (input, stride) = unsafe quantized.take(x, rows: rows, for: format)
         unsafe bias.withUnsafeBufferPointer { bias in
-            unsafe kernels.table.pointee.linear(
-                x.base + rows.lowerBound * x.stride, x.stride, rows.count, weight.base,
+            unsafe format.pointee.linear(
+                input, stride, rows.count, weight.base,
                 bias.isEmpty ? nil : bias.baseAddress, weight.inputSize, weight.outputSize,
                 y.base, y.stride)
         }
@@ -67,8 +77,8 @@ extension Kernels {
     ///
     /// - Precondition: `columns` is a multiple of 16 and everything lies inside its matrix.
     func product(
-        _ x: borrowing Matrix, at origin: MatrixOrigin, rows: Int, depth k: Int, _ w: Span<Float>,
-        wStride: Int, columns: Int, accumulate: Bool = false, into y: inout Matrix,
+        _ x: borrowing Matrix, at origin: MatrixOrigin, rows: Int, depth k: Int, _ w: RawSpan,
+        of element: KVCache.Element, wStride: Int, columns: Int, accumulate: Bool = false, into y: inout Matrix,
         at target: MatrixOrigin
     ) {
         guard k > 0 else { return }
@@ -77,14 +87,20 @@ extension Kernels {
                 && origin.column + k <= x.stride,
             "\(rows) × \(k) from row \(origin.row), column \(origin.column)")
         precondition(
-            (k - 1) * wStride + columns <= w.count && columns % LLK_LANES == 0,
-            "\(k) × \(columns) of \(w.count) values in rows of \(wStride)")
+            ((k - 1) * wStride + columns) * element.byteCount <= w.byteCount
+                && columns % Int(LLK_LANES) == 0,
+            "\(k) × \(columns) of \(w.byteCount) bytes of \(element) in rows of \(wStride)")
         precondition(
             target.row >= 0 && target.row + rows <= y.rows && target.column >= 0
                 && target.column + columns <= y.stride,
             "\(rows) × \(columns) into row \(target.row), column \(target.column)")
-        unsafe w.withUnsafeBufferPointer { w in
-            unsafe table.pointee.product(
+        let function =
+            switch element {
+            case .f32: unsafe table.pointee.product
+            case .f16: unsafe table.pointee.product_f16
+            }
+        unsafe w.withUnsafeBytes { w in
+            unsafe function?(
                 x.base + origin.row * x.stride + origin.column, x.stride, rows, w.baseAddress,
                 wStride, k, columns, accumulate,
                 y.base + target.row * y.stride + target.column, y.stride)

@@ -9,7 +9,8 @@ import Glibc
 package struct Matrix: ~Copyable {
     package let rows: Int
     package let columns: Int
-    /// Columns rounded up to a whole number of the widest panels; what lies behind `columns` is scratch.
+    /// Floats from row to row: at least `columns` rounded up to a whole number of the widest panels; what lies
+    /// behind `columns` is scratch.
     package let stride: Int
     let base: UnsafeMutablePointer<Float>
 
@@ -18,8 +19,13 @@ package struct Matrix: ~Copyable {
         precondition(rows >= 0 && columns >= 0, "a matrix has \(rows) rows, \(columns) columns")
         self.rows = rows
         self.columns = columns
-        stride = columns.roundedUp(toMultipleOf: LLK_ROW_GRANULE)
-        unsafe base = .allocateZeroedPages(count: rows * stride)
+        // Rows a whole number of 512 bytes apart would share few sets of the first-level cache.
+        let granule = Int(LLK_ROW_GRANULE)
+        let padded = columns.roundedUp(toMultipleOf: granule)
+        stride = padded % (2 * granule) == 0 ? padded + granule / 2 : padded
+        let byteCount = rows * stride * MemoryLayout<Float>.size
+        unsafe base = UnsafeMutableRawPointer.allocateZeroedPages(byteCount: byteCount)
+            .bindMemory(to: Float.self, capacity: max(rows * stride, 1))
     }
 
     deinit { unsafe free(base) }
@@ -53,13 +59,13 @@ extension Int {
     }
 }
 
-extension UnsafeMutablePointer<Float> {
-    /// Zeroed floats on a 2 MiB boundary where the block is large, with huge pages asked for: a decode
+extension UnsafeMutableRawPointer {
+    /// Zeroed bytes on a 2 MiB boundary where the block is large, with huge pages asked for: a decode
     /// step reads every weight once, and 4 KiB pages cost a tenth of the bandwidth.
     ///
     /// Freed with `free`. Ends the process when memory is exhausted, as Swift's own allocations do.
-    static func allocateZeroedPages(count: Int) -> UnsafeMutablePointer<Float> {
-        let bytes = max(count, 1) * MemoryLayout<Float>.size
+    static func allocateZeroedPages(byteCount: Int) -> UnsafeMutableRawPointer {
+        let bytes = max(byteCount, 1)
         let hugePage = 2 << 20
         let alignment = bytes >= hugePage ? hugePage : 64
         let size = bytes.roundedUp(toMultipleOf: alignment)
@@ -70,6 +76,6 @@ extension UnsafeMutablePointer<Float> {
         }
         if alignment == hugePage { unsafe madvise(memory, size, MADV_HUGEPAGE) }
         unsafe memset(memory, 0, size)
-        return unsafe memory.bindMemory(to: Float.self, capacity: max(count, 1))
+        return unsafe memory
     }
 }

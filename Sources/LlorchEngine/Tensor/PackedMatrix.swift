@@ -1,102 +1,168 @@
-// Weights in panels of output columns, [N / P][K][P]: the order in which the kernels read them, so that a
-// decode step is one forward stream over memory. P is the level's tile width; results do not depend on it.
+// Weights in panels of output columns, cut into units of 32 inputs: the order in which the kernels read them, so
+// that a decode step is one forward stream over memory. Widths are the level's; results do not depend on them.
 // SPDX-License-Identifier: Apache-2.0
 
+import CLlorchKernels
 import Glibc
 
 /// An immutable weight matrix of `inputSize` (K) × `outputSize` (N), shared by reference.
 package struct PackedMatrix: Sendable {
     package let inputSize: Int
     package let outputSize: Int
-    /// P: output columns side by side.
-    package let panel: Int
+    package let precision: Precision
+    let kernels: Kernels
     private let storage: Storage
 
     /// Owns the panels; written by the builder only, before anyone else sees it.
     private final class Storage: @unchecked Sendable {
-        let base: UnsafeMutablePointer<Float>
+        let base: UnsafeMutableRawPointer
 
-        init(count: Int) { unsafe base = .allocateZeroedPages(count: count) }
+        init(byteCount: Int) { unsafe base = .allocateZeroedPages(byteCount: byteCount) }
 
         deinit { unsafe free(base) }
     }
 
-    private init(inputSize: Int, outputSize: Int, panel: Int, storage: Storage) {
+    private init(
+        inputSize: Int, outputSize: Int, precision: Precision, kernels: Kernels, storage: Storage
+    ) {
         self.inputSize = inputSize
         self.outputSize = outputSize
-        self.panel = panel
+        self.precision = precision
+        self.kernels = kernels
         self.storage = storage
     }
 
-    var base: UnsafePointer<Float> { unsafe UnsafePointer(storage.base) }
+    var base: UnsafeRawPointer { unsafe UnsafeRawPointer(storage.base) }
 
-    /// Bytes of the panels, padding included.
-    package var byteCount: Int {
-        outputSize.roundedUp(toMultipleOf: panel) * inputSize * MemoryLayout<Float>.size
+    private var layout: Layout {
+        Layout(inputSize: inputSize, outputSize: outputSize, unsafe kernels.format(precision))
     }
 
+    /// Bytes of the panels, padding included.
+    package var byteCount: Int { layout.byteCount }
+
     /// Reads one output column back, as the embedding lookup does where the head is tied.
+    ///
+    /// At `q8` and `q4` it is the scale times the integers, at `bf16` the rounded weight.
     package func copyColumn(_ column: Int, into row: inout MutableSpan<Float>) {
         precondition(
             column >= 0 && column < outputSize && row.count == inputSize,
             "column \(column) of \(outputSize) into \(row.count) of \(inputSize) values")
-        unsafe row.withUnsafeMutableBufferPointer { row in
-            let lane = unsafe storage.base + column / panel * panel * inputSize + column % panel
-            for k in 0..<inputSize { unsafe row[k] = lane[k * panel] }
+        let format = unsafe kernels.format(precision)
+        let layout = layout
+        unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: Layout.unit) { values in
+            guard let values = values.baseAddress else { return }
+            for k in stride(from: 0, to: inputSize, by: Layout.unit) {
+                let unit = unsafe storage.base + layout.offset(input: k, output: column)
+                unsafe format.pointee.unpack(unit, column % layout.columns, values)
+                for i in 0..<min(Layout.unit, inputSize - k) { unsafe row[k + i] = values[i] }
+            }
+        }
+    }
+
+    /// Where units lie.
+    private struct Layout {
+        /// Inputs of one unit.
+        static let unit = Int(LLK_UNIT)
+        /// Output columns of one panel.
+        let columns: Int
+        let unitBytes: Int
+        let panelBytes: Int
+        let byteCount: Int
+
+        init(inputSize: Int, outputSize: Int, _ format: UnsafePointer<llk_format>) {
+            columns = unsafe format.pointee.columns
+            unitBytes = unsafe format.pointee.unit_bytes
+            panelBytes = inputSize.roundedUp(toMultipleOf: Self.unit) / Self.unit * unitBytes
+            byteCount = outputSize.roundedUp(toMultipleOf: columns) / columns * panelBytes
+        }
+
+        func offset(input: Int, output: Int) -> Int {
+            output / columns * panelBytes + input / Self.unit * unitBytes
         }
     }
 
     // MARK: - Packing
 
-    /// Takes slices in whatever order a file has them; padding columns stay zero.
+    /// Takes slices in whatever order a file has them; what is never set is zero.
     package struct Builder: ~Copyable {
+        /// Slices of input rows hold a whole number of units, those of output rows of panels, but for the
+        /// last; every level's panel divides 64.
+        package static let inputGranule = 32
+        package static let outputGranule = 64
+
         private let inputSize: Int
         private let outputSize: Int
-        private let panel: Int
+        private let precision: Precision
+        private let kernels: Kernels
+        private let layout: Layout
         private let storage: Storage
 
-        package init(inputSize: Int, outputSize: Int, kernels: Kernels) {
+        package init(
+            inputSize: Int, outputSize: Int, precision: Precision = .f32, kernels: Kernels
+        ) {
             precondition(
                 inputSize > 0 && outputSize > 0, "a weight of \(inputSize) × \(outputSize)")
             self.inputSize = inputSize
             self.outputSize = outputSize
-            panel = kernels.panel
-            storage = Storage(count: inputSize * outputSize.roundedUp(toMultipleOf: panel))
+            self.precision = precision
+            self.kernels = kernels
+            layout = Layout(
+                inputSize: inputSize, outputSize: outputSize, unsafe kernels.format(precision))
+            storage = Storage(byteCount: layout.byteCount)
         }
 
         /// `values` are rows [first, …) of [K, N], as Conv1D stores them.
         package mutating func setInputRows(from first: Int, _ values: Span<Float>) {
             let rows = values.count / outputSize
-            precondition(
-                values.count == rows * outputSize && first >= 0 && first + rows <= inputSize,
-                "rows \(first)… of \(inputSize), \(values.count) values of \(outputSize) a row")
-            unsafe values.withUnsafeBufferPointer { values in
-                guard let source = values.baseAddress else { return }
-                for column in stride(from: 0, to: outputSize, by: panel) {
-                    let width = min(panel, outputSize - column)
-                    let target = unsafe storage.base + column * inputSize + first * panel
-                    for row in 0..<rows {
-                        unsafe (target + row * panel).update(
-                            from: source + row * outputSize + column, count: width)
-                    }
-                }
-            }
+            checkSlice(
+                first, rows, of: inputSize, width: outputSize, count: values.count,
+                granule: Self.inputGranule)
+            pack(
+                values, inputs: first..<first + rows, outputs: 0..<outputSize,
+                inputStride: outputSize, outputStride: 1)
         }
 
         /// `values` are rows [first, …) of [N, K], as a token table is stored.
         package mutating func setOutputRows(from first: Int, _ values: Span<Float>) {
             let rows = values.count / inputSize
+            checkSlice(
+                first, rows, of: outputSize, width: inputSize, count: values.count,
+                granule: Self.outputGranule)
+            pack(
+                values, inputs: 0..<inputSize, outputs: first..<first + rows,
+                inputStride: 1, outputStride: inputSize)
+        }
+
+        private func checkSlice(
+            _ first: Int, _ rows: Int, of total: Int, width: Int, count: Int, granule: Int
+        ) {
             precondition(
-                values.count == rows * inputSize && first >= 0 && first + rows <= outputSize,
-                "columns \(first)… of \(outputSize), \(values.count) values of \(inputSize) each")
+                count == rows * width && first >= 0 && first + rows <= total,
+                "rows \(first)… of \(total), \(count) values of \(width) a row")
+            precondition(
+                first % granule == 0
+                    && (rows % granule == 0 || first + rows == total),
+                "\(rows) rows from \(first), slices are of \(granule) rows")
+        }
+
+        private func pack(
+            _ values: Span<Float>, inputs: Range<Int>, outputs: Range<Int>, inputStride: Int,
+            outputStride: Int
+        ) {
+            let format = unsafe kernels.format(precision)
             unsafe values.withUnsafeBufferPointer { values in
                 guard let source = values.baseAddress else { return }
-                for row in 0..<rows {
-                    let column = first + row
-                    let lane = column / panel * panel * inputSize + column % panel
-                    let target = unsafe storage.base + lane
-                    for k in 0..<inputSize {
-                        unsafe target[k * panel] = source[row * inputSize + k]
+                for n in stride(from: outputs.lowerBound, to: outputs.upperBound, by: layout.columns) {
+                    for k in stride(from: inputs.lowerBound, to: inputs.upperBound, by: Layout.unit) {
+                        let first =
+                            (k - inputs.lowerBound) * inputStride
+                            + (n - outputs.lowerBound) * outputStride
+                        unsafe format.pointee.pack(
+                            source + first, inputStride, outputStride,
+                            min(Layout.unit, inputs.upperBound - k),
+                            min(layout.columns, outputs.upperBound - n),
+                            storage.base + layout.offset(input: k, output: n))
                     }
                 }
             }
@@ -104,7 +170,8 @@ package struct PackedMatrix: Sendable {
 
         package consuming func finish() -> PackedMatrix {
             PackedMatrix(
-                inputSize: inputSize, outputSize: outputSize, panel: panel, storage: storage)
+                inputSize: inputSize, outputSize: outputSize, precision: precision,
+                kernels: kernels, storage: storage)
         }
     }
 }

@@ -188,11 +188,13 @@ struct BenchRunner: ~Copyable {
     }
 
     private mutating func prefill(_ ids: ArraySlice<UInt32>) {
-        for first in stride(from: 0, to: ids.count, by: activations.chunkLength) {
-            let count = min(activations.chunkLength, ids.count - first)
+        var first = 0
+        while first < ids.count {
+            let count = activations.nextChunkCount(of: ids.count - first)
             model.forward(
                 ids.span.extracting(first..<first + count), cache: &cache,
                 activations: &activations, logits: first + count == ids.count ? .last : .none)
+            first += count
         }
     }
 

@@ -28,7 +28,7 @@ class Model:
         """The token table, which is the head as well."""
         return VOCABULARY * self.width
 
-    def cache_bytes(self, positions, element=4):
+    def cache_bytes(self, positions, element):
         return 2 * self.layers * self.width * positions * element
 
 
@@ -136,4 +136,4 @@ def allowed_bytes(model, precision):
     weights = ((shape.matrix_weights + shape.table_weights) * kind.stored_bytes
                + (shape.small_weights + CONTEXT * shape.width) * 4)
     factor = TARGETS["memory", precision].factor
-    return weights * factor + shape.cache_bytes(CONTEXT)
+    return weights * factor + shape.cache_bytes(CONTEXT, kind.cache_bytes)

@@ -27,7 +27,8 @@ package struct Attention: Sendable {
         kernels: Kernels, observer: inout some ActivationObserver
     ) {
         qkv.forward(
-            activations.norm, count: count, layer: layer, cache: &cache, into: &activations.qkv)
+            activations.norm, count: count, layer: layer, cache: &cache,
+            quantized: &activations.quantized, into: &activations.qkv)
         observeProjections(count, layer, cache.count, activations.qkv, &observer)
         for head in 0..<headCount {
             for first in stride(from: 0, to: count, by: Self.tileRows) {
@@ -42,7 +43,9 @@ package struct Attention: Sendable {
                     into: &activations.merged, kernels: kernels)
             }
         }
-        output.project(activations.merged, count: count, into: &activations.projected)
+        output.project(
+            activations.merged, count: count, quantized: &activations.quantized,
+            into: &activations.projected)
     }
 
     private func observeProjections<Observer: ActivationObserver>(

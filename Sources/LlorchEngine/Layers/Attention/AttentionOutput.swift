@@ -19,17 +19,18 @@ package struct AttentionOutput: Sendable {
     ) {
         let values = cache.headValues(layer: layer, head: head)
         let width = cache.valueStride
+        let rowBytes = width * cache.element.byteCount
         // What all rows of the tile see …
         let common = position + 1
         kernels.product(
             weights, at: MatrixOrigin(row: 0, column: 0), rows: tile.count, depth: common, values,
-            wStride: width, columns: width, into: &scratch, at: MatrixOrigin(row: 0, column: 0))
+            of: cache.element, wStride: width, columns: width, into: &scratch, at: MatrixOrigin(row: 0, column: 0))
         for i in 0..<tile.count {
             // … and what only row i sees, so that no masked element enters a sum.
             kernels.product(
                 weights, at: MatrixOrigin(row: i, column: common), rows: 1, depth: i,
-                values.extracting(min(common * width, values.count)..<values.count),
-                wStride: width, columns: width, accumulate: true, into: &scratch,
+                values.extracting(min(common * rowBytes, values.byteCount)..<values.byteCount),
+                of: cache.element, wStride: width, columns: width, accumulate: true, into: &scratch,
                 at: MatrixOrigin(row: i, column: 0))
             let row = scratch.row(i)
             var target = merged.mutableRow(tile.lowerBound + i)
@@ -37,7 +38,10 @@ package struct AttentionOutput: Sendable {
         }
     }
 
-    func project(_ merged: borrowing Matrix, count: Int, into projected: inout Matrix) {
-        projection.forward(merged, rows: 0..<count, into: &projected)
+    func project(
+        _ merged: borrowing Matrix, count: Int, quantized: inout QuantizedRows,
+        into projected: inout Matrix
+    ) {
+        projection.forward(merged, rows: 0..<count, quantized: &quantized, into: &projected)
     }
 }

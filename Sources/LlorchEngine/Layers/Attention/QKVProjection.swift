@@ -9,16 +9,16 @@ package struct QKVProjection: Sendable {
 
     package func forward(
         _ x: borrowing Matrix, count: Int, layer: Int, cache: inout KVCache,
-        into qkv: inout Matrix  // [T, 3C]
+        quantized: inout QuantizedRows, into qkv: inout Matrix  // [T, 3C]
     ) {
-        projection.forward(x, rows: 0..<count, into: &qkv)
+        projection.forward(x, rows: 0..<count, quantized: &quantized, into: &qkv)
         let width = x.columns
         for t in 0..<count {
             let row = qkv.row(t)
             cache.write(
                 key: row.extracting(width..<2 * width),
                 value: row.extracting(2 * width..<3 * width),
-                layer: layer, position: cache.count + t)
+                layer: layer, position: cache.count + t, kernels: projection.kernels)
         }
     }
 }

@@ -1,0 +1,35 @@
+// How weights are held in memory. What each does to results: docs/numerics.md; layouts: CLlorchKernels/packing.h.
+// SPDX-License-Identifier: Apache-2.0
+
+import CLlorchKernels
+
+/// The raw value is the spelling of `--precision`.
+package enum Precision: String, Sendable, Hashable, CaseIterable {
+    /// 4 bytes a weight; what checkpoints are compared at.
+    case f32
+    /// 2 bytes, widened in registers; products with f32 activations.
+    case bf16
+    /// Blocks of 32 int8 with a half as scale (8.5 bits), the layout of GGUF's Q8_0; products with int8
+    /// activations.
+    case q8
+    /// Blocks of 32 × 4 bits with a half as scale (4.5 bits), the layout of GGUF's Q4_0; as `q8`.
+    case q4
+
+    var format: Int {
+        switch self {
+        case .f32: Int(LLK_F32.rawValue)
+        case .bf16: Int(LLK_BF16.rawValue)
+        case .q8: Int(LLK_Q8.rawValue)
+        case .q4: Int(LLK_Q4.rawValue)
+        }
+    }
+}
+
+extension Kernels {
+    /// Functions and sizes for weights of one precision.
+    func format(_ precision: Precision) -> UnsafePointer<llk_format> {
+        // The formats are the first member of the table.
+        let formats = unsafe UnsafeRawPointer(table).assumingMemoryBound(to: llk_format.self)
+        return unsafe formats + precision.format
+    }
+}
