@@ -49,11 +49,11 @@ package struct Tokenizer: Sendable {
     /// From a GGUF file, which holds everything.
     package init(_ gguf: GGUFFile) throws {
         let vocabulary = try gguf.vocabulary(maximumCount: TokenizerParts.maximumTokens)
-        var parts = try TokenizerParts(
-            tokens: vocabulary.tokens, plainIDs: vocabulary.plainIDs, merges: vocabulary.merges,
-            file: gguf.path)
-        parts.remedy = "take a GGUF file that was converted from a GPT-2"
-        try self.init(parts)
+        try self.init(
+            TokenizerParts(
+                tokens: vocabulary.tokens, plainIDs: vocabulary.plainIDs,
+                merges: vocabulary.merges, file: gguf.path,
+                remedy: "take a GGUF file that was converted from a GPT-2"))
     }
 
     /// From what a person names as a model: a directory, of which the tokenizer's files are enough, or a

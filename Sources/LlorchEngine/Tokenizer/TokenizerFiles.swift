@@ -35,9 +35,11 @@ extension TokenizerParts {
     ///
     /// Tokens of `plainIDs` are plain text.
     init(
-        tokens: [String], plainIDs: Set<Int> = [], merges: [String], file: String
+        tokens: [String], plainIDs: Set<Int> = [], merges: [String], file: String,
+        remedy: String? = nil
     ) throws(TokenizerError) {
         self.init(file: file, mergesFile: file)
+        if let remedy { self.remedy = remedy }
         for (id, text) in tokens.enumerated() {
             if plainIDs.contains(id) {
                 addedTokens.append((text, id))

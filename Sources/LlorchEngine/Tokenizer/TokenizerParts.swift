@@ -16,6 +16,7 @@ struct TokenizerParts {
     private(set) var leftCounts: [UInt32] = []
     let alphabet = ByteAlphabet()
     private var scratch: [UInt8] = []
+    /// For messages: what to do instead.
     var remedy = "use GPT-2's vocab.json and merges.txt, or a tokenizer.json made from them"
 
     /// Far above any GPT-2 vocabulary; keeps loading in bounds for a made-up file.

@@ -32,7 +32,7 @@ package struct GGUFMetadata: Sendable {
         }
     }
 
-    private struct Entry {
+    private struct Place {
         var type: ValueType
         var range: Range<Int>
     }
@@ -40,7 +40,7 @@ package struct GGUFMetadata: Sendable {
     /// For messages.
     let path: String
     private let bytes: [UInt8]
-    private var entries: [String: Entry] = [:]
+    private var entries: [String: Place] = [:]
 
     /// llama.cpp writes some forty; nothing here is allocated by what a file says of itself.
     static let maximumCount = 1 << 14
@@ -62,7 +62,7 @@ package struct GGUFMetadata: Sendable {
             let type = try Self.valueType(&cursor, quoted)
             let start = cursor.position
             try Self.skip(type, &cursor, quoted, depth: 0)
-            let entry = Entry(type: type, range: start..<cursor.position)
+            let entry = Place(type: type, range: start..<cursor.position)
             guard entries.updateValue(entry, forKey: key) == nil else {
                 throw .malformed("has the metadata key \(quoted) twice")
             }
