@@ -45,7 +45,7 @@ def results():
     add("bf16", "prefill512", (("llorch", "bf16"), [576.0]), (("openvino", "bf16"), [1000.0]))
     add("f32", "load", (("llorch", "f32"), [0.5]), (("llama.cpp", "f32"), [0.4]),
         (("onnxruntime", "f32"), [0.1]))
-    add("q8", "memory", (("llorch", "q8"), [190.0]), (("llama.cpp", "q8_0"), [230.0]))
+    add("q8", "memory", (("llorch", "q8"), [180.0]), (("llama.cpp", "q8_0"), [230.0]))
     add(None, "encode", (("llorch", "gpt2"), [40.0]), (("tiktoken", "gpt2"), [16.0]),
         (("tokenizers", "gpt2"), [99.0]), model=None)
     made.note_absent("openvino", "not installed", remedy="scripts/bench --install-peers")
