@@ -16,8 +16,10 @@ from harness import ROOT
 sys.path.insert(0, str(ROOT / "scripts/support"))
 
 from bench import comparison, limits, plan, report  # noqa: E402
+from bench.__main__ import undisturbed  # noqa: E402
 from bench.failure import Failure  # noqa: E402
 from bench.results import Results  # noqa: E402
+from bench.terminal import Progress  # noqa: E402
 
 LIMITS = {"read": 28.8e9, "f32": 117.3e9, "bf16": 234.3e9, "int8": 467.2e9}
 UNITS = {"bf16_unit": "fma", "int8_unit": "vpdpbusd"}
@@ -156,6 +158,15 @@ def test_only_what_is_between_the_markers_is_replaced():
     once = report.between_markers(text, "new")
     assert once == f"# Title\n\n{report.BEGIN}\n\nnew\n\n{report.END}\n\nafter\n"
     assert report.between_markers(once, "new") == once
+
+
+@pytest.mark.parametrize(("shares", "written"), [([0.99, 0.5, 0.97], True), ([0.99, 0.8, 0.7], False)])
+def test_a_run_that_was_disturbed_is_not_published_by_itself(results, shares, written, capsys):
+    for share in shares:
+        results.note_core_share(share)
+    assert undisturbed(results, Progress()) is written
+    assert ("the engines had 80% of the core" in capsys.readouterr().err) is not written
+    assert f"had {sorted(shares)[1]:.0%} of the core" in report.markdown(results)
 
 
 @pytest.mark.parametrize("text", [

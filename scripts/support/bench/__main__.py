@@ -19,6 +19,8 @@ from bench.terminal import Progress, paint
 
 DOCUMENT = REPOSITORY / "docs/benchmarks.md"
 SCRATCH = REPOSITORY / ".build-bench"
+# Of the core; a run that had less is not put into the documents by itself.
+LEAST_SHARE = 0.9
 
 DESCRIPTION = """\
 Measures llorch beside llama.cpp, ONNX Runtime, OpenVINO and CTranslate2, and its tokenizer beside
@@ -73,7 +75,8 @@ def parser():
     made.add_argument("--table", metavar="FILE",
                       help="measure nothing; show the samples that --json wrote")
     made.add_argument("--write", action=argparse.BooleanOptionalAction,
-                      help="put the results into docs (default: if they are complete)")
+                      help="put the results into docs (default: if they are complete and nothing "
+                      "else used the core)")
     made.add_argument("--quick", action="store_true", help="see that all is well, in minutes")
     made.add_argument("--install-peers", action="store_true",
                       help="install the peers, all or those of --peers, convert the models for them, "
@@ -222,6 +225,15 @@ def publish(results, path, progress):
     progress.note("written: docs/benchmarks.md, .svg and .json")
 
 
+def undisturbed(results, progress):
+    share = results.core_share()
+    if share is not None and share < LEAST_SHARE:
+        progress.warn(f"nothing is written: the engines had {share:.0%} of the core, another program "
+                      "the rest; run this again without it, or say --write")
+        return False
+    return True
+
+
 def run(options, progress):
     if options.table:
         results, path = Results.read(options.table), options.table
@@ -237,7 +249,8 @@ def run(options, progress):
     print(report.coloured(report.markdown(results), paint(sys.stdout)), flush=True)
     if options.picture:
         draw(path, options.picture, progress)
-    if options.write or (options.write is None and not options.table and options.whole):
+    if options.write or (options.write is None and not options.table and options.whole
+                         and undisturbed(results, progress)):
         publish(results, path, progress)
 
 

@@ -53,6 +53,11 @@ class Results:
         if entry not in self.content["absent"]:
             self.content["absent"].append(entry)
 
+    def core_share(self):
+        """How much of the core an engine had while it was timed, or None; the median of all runs."""
+        shares = self.content["core_shares"]
+        return statistics.median(shares) if shares else None
+
     def engines(self, model, precision, metric):
         """(engine, variant) to values, in the order in which they were measured."""
         return {(sample["engine"], sample["variant"]): sample["values"]
