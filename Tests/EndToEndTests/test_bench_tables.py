@@ -32,7 +32,7 @@ MACHINE = {"commit": "abc", "worker": "built from this commit", "processor": "P"
 @pytest.fixture
 def results():
     settings = {"models": ["gpt2-124m"], "precisions": list(plan.PRECISIONS), "rounds": 3, "core": 1,
-                "metrics": list(plan.METRICS), "peers": list(plan.PEERS), "quick": False, "gguf": False}
+                "metrics": list(plan.METRICS), "peers": list(plan.PEERS), "quick": False, "gguf": ["q8", "q4"]}
     made = Results.begin(MACHINE, {"llama.cpp": "0.3.36"}, settings, "2026-11-23T00:00:00+00:00")
     made.content["limits"] = [{**LIMITS, **UNITS}, {**LIMITS, "read": 20e9, **UNITS}]
     made.content["load_average"] = [0.1, 1.0]
@@ -199,6 +199,7 @@ def test_samples_come_back_as_the_same_tables(results, tmp_path):
     (["--models", "gpt2-9b"], "known are gpt2-124m, gpt2-355m"),
     (["--precisions", ","], "--precisions names nothing"),
     (["--peers", "vllm"], "known are llama.cpp"),
+    (["--gguf", "f16"], "--gguf: there is no 'f16'"),
     (["--rounds", "0"], "at least 1, found 0"),
     (["--core", "99999"], "--core must be from 0 to"),
     (["--table", "/nowhere"], "/nowhere cannot be read"),

@@ -68,8 +68,9 @@ def parser():
                       help="that count, after one that does not (default: 5; --quick: 1)")
     made.add_argument("--core", type=int, metavar="N",
                       help="to measure on (default: the last this process may use)")
-    made.add_argument("--gguf", action="store_true",
-                      help="give llorch the GGUF files of llama.cpp, not the Hugging Face directory")
+    made.add_argument("--gguf", metavar="LIST",
+                      help="precisions in which llorch reads llama.cpp's GGUF file, not the Hugging "
+                      "Face directory, or 'none' (default: q8,q4)")
     made.add_argument("--json", metavar="FILE", help="where the samples go (default: .build-bench/last.json)")
     made.add_argument("--picture", metavar="FILE", help="draw an SVG there")
     made.add_argument("--table", metavar="FILE",
@@ -119,7 +120,10 @@ def complete(options):
         options.core = max(os.sched_getaffinity(0))
     if not 0 <= options.core < os.cpu_count():
         raise Failure(f"--core must be from 0 to {os.cpu_count() - 1} here, found {options.core}")
-    options.whole = not quick and not options.gguf and all(
+    standard = ["q8", "q4"]
+    options.gguf = [] if options.gguf == "none" else chosen(
+        "gguf", options.gguf, plan.PRECISIONS, standard)
+    options.whole = not quick and options.gguf == standard and all(
         list(known) == mine for known, mine in (
             (plan.MODELS, options.models), (plan.PRECISIONS, options.precisions),
             (plan.METRICS, options.metrics), (plan.PEERS, options.peers)))
