@@ -6,6 +6,7 @@ What it measures is measured; that the worker's side of it answers is tested her
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -167,6 +168,11 @@ def test_a_run_that_was_disturbed_is_not_published_by_itself(results, shares, wr
     assert undisturbed(results, Progress()) is written
     assert ("the engines had 80% of the core" in capsys.readouterr().err) is not written
     assert f"had {sorted(shares)[1]:.0%} of the core" in report.markdown(results)
+
+
+def test_places_on_this_machine_are_not_published(results):
+    results.note_absent("llama.cpp", f"{ROOT}/x and {pathlib.Path.home()}/y are not there", "f16")
+    assert "- llama.cpp f16: x and ~/y are not there" in report.markdown(results)
 
 
 @pytest.mark.parametrize("text", [
