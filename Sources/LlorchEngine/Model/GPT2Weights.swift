@@ -1,4 +1,4 @@
-// From the tensors of a checkpoint to the model: names, the [in, out] layout and tying live here only.
+// From the tensors of a checkpoint to the model: names, the layout of matrices and tying live here only.
 // SPDX-License-Identifier: Apache-2.0
 
 extension GPT2 {
@@ -109,18 +109,28 @@ private struct WeightLoader: ~Copyable {
             epsilon: configuration.layerNormEpsilon)
     }
 
-    /// A Conv1D: weights are stored [in, out] and used so (decision D-21).
+    /// Used as [in, out], as Conv1D stores it (decision D-21).
     mutating func linear<Source: TensorSource>(
         _ name: String, from source: inout Source, _ progress: (Double) throws -> Void
     ) throws -> Linear {
-        let (inputs, outputs) = size(of: name + ".weight", in: source)
+        let weight = name + ".weight"
+        let (rowCount, width) = size(of: weight, in: source)
+        let layout = source.layout(of: weight)
+        let (inputs, outputs) = layout == .inputRows ? (rowCount, width) : (width, rowCount)
         var builder = PackedMatrix.Builder(
             inputSize: inputs, outputSize: outputs, precision: precision, kernels: kernels)
+        let granule =
+            switch layout {
+            case .inputRows: PackedMatrix.Builder.inputGranule
+            case .outputRows: PackedMatrix.Builder.outputGranule
+            }
         try forEachSlice(
-            name + ".weight", rows: inputs, width: outputs,
-            granule: PackedMatrix.Builder.inputGranule, &source, progress
+            weight, rows: rowCount, width: width, granule: granule, &source, progress
         ) {
-            builder.setInputRows(from: $0, $1)
+            switch layout {
+            case .inputRows: builder.setInputRows(from: $0, $1)
+            case .outputRows: builder.setOutputRows(from: $0, $1)
+            }
         }
         let bias = try rows(name + ".bias", count: 1, width: outputs, from: &source, progress)
         return Linear(weight: builder.finish(), bias: bias, kernels: kernels)

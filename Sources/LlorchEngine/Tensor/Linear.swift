@@ -18,7 +18,8 @@ package struct Linear: Sendable {
             "\(bias.count) biases for \(weight.outputSize) outputs")
         precondition(
             weight.kernels.instructionSet == kernels.instructionSet,
-            "weights packed for \(weight.kernels.instructionSet), kernels \(kernels.instructionSet)")
+            "weights packed for \(weight.kernels.instructionSet), kernels \(kernels.instructionSet)"
+        )
         self.weight = weight
         let granule = Int(LLK_ROW_GRANULE)
         let padding = bias.isEmpty ? 0 : bias.count.roundedUp(toMultipleOf: granule) - bias.count
@@ -78,7 +79,8 @@ extension Kernels {
     /// - Precondition: `columns` is a multiple of 16 and everything lies inside its matrix.
     func product(
         _ x: borrowing Matrix, at origin: MatrixOrigin, rows: Int, depth k: Int, _ w: RawSpan,
-        of element: KVCache.Element, wStride: Int, columns: Int, accumulate: Bool = false, into y: inout Matrix,
+        of element: KVCache.Element, wStride: Int, columns: Int, accumulate: Bool = false,
+        into y: inout Matrix,
         at target: MatrixOrigin
     ) {
         guard k > 0 else { return }

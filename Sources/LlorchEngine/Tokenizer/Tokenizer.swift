@@ -46,6 +46,26 @@ package struct Tokenizer: Sendable {
         }
     }
 
+    /// From a GGUF file, which holds everything.
+    package init(_ gguf: GGUFFile) throws {
+        let vocabulary = try gguf.vocabulary(maximumCount: TokenizerParts.maximumTokens)
+        try self.init(
+            TokenizerParts(
+                tokens: vocabulary.tokens, plainIDs: vocabulary.plainIDs,
+                merges: vocabulary.merges, file: gguf.path,
+                remedy: "take a GGUF file that was converted from a GPT-2"))
+    }
+
+    /// From what a person names as a model: a directory, of which the tokenizer's files are enough, or a
+    /// GGUF file.
+    package init(model path: String) throws {
+        if try PathKind(path: path) == .file {
+            try self.init(GGUFFile(path: path))
+        } else {
+            try self.init(directory: path)
+        }
+    }
+
     private init(_ parts: TokenizerParts) throws(TokenizerError) {
         let tables = try TokenizerTables(parts)
         vocabulary = tables.vocabulary

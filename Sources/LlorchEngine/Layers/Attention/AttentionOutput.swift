@@ -24,7 +24,8 @@ package struct AttentionOutput: Sendable {
         let common = position + 1
         kernels.product(
             weights, at: MatrixOrigin(row: 0, column: 0), rows: tile.count, depth: common, values,
-            of: cache.element, wStride: width, columns: width, into: &scratch, at: MatrixOrigin(row: 0, column: 0))
+            of: cache.element, wStride: width, columns: width, into: &scratch,
+            at: MatrixOrigin(row: 0, column: 0))
         for i in 0..<tile.count {
             // … and what only row i sees, so that no masked element enters a sum.
             kernels.product(

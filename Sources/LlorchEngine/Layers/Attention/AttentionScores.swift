@@ -26,7 +26,8 @@ package struct AttentionScores: Sendable {
         for panel in 0..<seen.roundedUp(toMultipleOf: KVCache.panel) / KVCache.panel {
             kernels.product(
                 qkv, at: origin, rows: tile.count, depth: headSize,
-                cache.keyPanel(layer: layer, head: head, panel: panel), of: cache.element, wStride: KVCache.panel,
+                cache.keyPanel(layer: layer, head: head, panel: panel), of: cache.element,
+                wStride: KVCache.panel,
                 columns: KVCache.panel, into: &weights,
                 at: MatrixOrigin(row: 0, column: panel * KVCache.panel))
         }
