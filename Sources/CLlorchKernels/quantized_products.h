@@ -180,8 +180,7 @@ INLINE void quantize_(const int bits, const float *x, ptrdiff_t k, char *row) {
         }
         vector largest = splat(0);
         for (int v = 0; v < VECTORS; v++) {
-            const vector magnitude =
-                (vector)((naturals)load(block + v * VECTOR_LANES) & 0x7fffffff);
+            const vector magnitude = magnitude_of(load(block + v * VECTOR_LANES));
             largest = choose((integers)(magnitude > largest), magnitude, largest);
         }
         float lanes[VECTOR_LANES], most = 0;

@@ -28,7 +28,7 @@ typedef enum {
     INPUT_LARGE,      // to 2^60: squares overflow nothing
     INPUT_FINITE_KINDS,
     INPUT_RANGE = INPUT_FINITE_KINDS,  // ±110: all that exp tells apart
-    INPUT_SPECIAL,                     // plain, and among them infinities, NaN and limits
+    INPUT_SPECIAL,                     // plain, and among them infinities, quiet and signalling NaN, limits
     INPUT_ANY,                         // any bits
     INPUT_KINDS
 } input_kind;
@@ -51,7 +51,7 @@ static float of_exponents(int low, int high) {
 
 static float input(input_kind kind) {
     static const uint32_t special[] = {
-        0x00000000, 0x80000000, 0x7f800000, 0xff800000, 0x7fc00000,  // ±0, ±∞, NaN
+        0x00000000, 0x80000000, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001,  // ±0, ±∞, NaN
         0x00000001, 0x807fffff, 0x00800000, 0x7f7fffff, 0xff7fffff,  // limits of both ranges
         0xc2d00000, 0x42b20000, 0x42b17218, 0xc2aeac50,              // limits of exp
         0x477fe000, 0x477ff000, 0x38800000, 0x387fffff, 0x33000000, 0x33000001,  // of halves
