@@ -1,7 +1,7 @@
 // Writes GGUF bytes, right ones and wrong ones; shares no code with the reader.
 // SPDX-License-Identifier: Apache-2.0
 
-package import LlorchEngine
+import LlorchEngine
 
 /// One metadata value, written as it is told.
 package indirect enum WrittenGGUFValue: Sendable {
