@@ -24,6 +24,7 @@ typedef enum {
     LLK_GENERIC = 0,
     LLK_AVX2 = 1,    // AVX2, FMA and F16C
     LLK_AVX512 = 2,  // AVX-512 F, BW, VL and VNNI
+    LLK_NEON = 3,    // ASIMD and its dot product (FEAT_DotProd)
 } llk_level;
 
 /// How weights are held in memory; indexes `llk_kernels.formats`.
