@@ -76,7 +76,7 @@ struct BenchCommand: ParsableCommand {
     }
 
     private func benchTokenizer() throws {
-        let loaded = try Tokenizer(directory: model.path())
+        let loaded = try Tokenizer(model: model.path())
         var report = TokenizerBenchReport(json: json)
         for file in tokenizer {
             let bench = try TokenizerBench(file: file, documentLength: documentBytes)
