@@ -35,19 +35,27 @@ package struct Activations: ~Copyable {
     package init(sizes: Sizes, chunkLength: Int, allLogits: Bool = false, kernels: Kernels) {
         precondition(chunkLength > 0, "a chunk of \(chunkLength) tokens")
         let width = sizes.hiddenSize
+        let tile = Attention.tileRows
+        let logitRows = allLogits ? chunkLength : 1
+        let shapes =
+            [(chunkLength, 3 * width), (chunkLength, sizes.feedForwardSize)]
+            + [(tile, sizes.contextLength), (tile, sizes.headSize)]
+            + [(logitRows, sizes.vocabularySize)]
+            + Array(repeating: (chunkLength, width), count: 4)
+        let arena = PageArena(sizes: shapes.map { Matrix.byteCount(rows: $0, columns: $1) })
         self.chunkLength = chunkLength
-        residual = Matrix(rows: chunkLength, columns: width)
-        norm = Matrix(rows: chunkLength, columns: width)
-        qkv = Matrix(rows: chunkLength, columns: 3 * width)
-        attentionWeights = Matrix(rows: Attention.tileRows, columns: sizes.contextLength)
-        headOutput = Matrix(rows: Attention.tileRows, columns: sizes.headSize)
-        merged = Matrix(rows: chunkLength, columns: width)
-        projected = Matrix(rows: chunkLength, columns: width)
-        hidden = Matrix(rows: chunkLength, columns: sizes.feedForwardSize)
+        residual = Matrix(rows: chunkLength, columns: width, arena: arena)
+        norm = Matrix(rows: chunkLength, columns: width, arena: arena)
+        qkv = Matrix(rows: chunkLength, columns: 3 * width, arena: arena)
+        attentionWeights = Matrix(rows: tile, columns: sizes.contextLength, arena: arena)
+        headOutput = Matrix(rows: tile, columns: sizes.headSize, arena: arena)
+        merged = Matrix(rows: chunkLength, columns: width, arena: arena)
+        projected = Matrix(rows: chunkLength, columns: width, arena: arena)
+        hidden = Matrix(rows: chunkLength, columns: sizes.feedForwardSize, arena: arena)
+        logits = Matrix(rows: logitRows, columns: sizes.vocabularySize, arena: arena)
         quantized = QuantizedRows(
             rows: chunkLength, columns: max(width, sizes.feedForwardSize),
             precision: sizes.precision, kernels: kernels)
-        logits = Matrix(rows: allLogits ? chunkLength : 1, columns: sizes.vocabularySize)
     }
 
     /// Tokens of the next chunk of a prompt with `remaining` ahead: chunks as equal as register tiles allow,

@@ -61,7 +61,7 @@ extension GPT2 {
 private struct WeightLoader: ~Copyable {
     let precision: Precision
     let kernels: Kernels
-    let arena: WeightArena
+    let arena: PageArena
     let total: Int
     private var done = 0
     /// Values of one slice: small enough for the second-level cache to keep until it is packed.
@@ -73,7 +73,7 @@ private struct WeightLoader: ~Copyable {
         let matrices = configuration.requiredTensors.filter {
             $0.shape.count == 2 && $0.name != "wpe.weight"
         }
-        arena = WeightArena(
+        arena = PageArena(
             sizes: matrices.map { tensor in
                 // Tables hold an output a row, all others an input.
                 let isTable = tensor.name == "wte.weight" || tensor.name == "lm_head.weight"

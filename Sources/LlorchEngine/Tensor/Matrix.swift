@@ -14,21 +14,46 @@ package struct Matrix: ~Copyable {
     package let stride: Int
     let base: UnsafeMutablePointer<Float>
 
-    /// - Precondition: sizes are positive and fit in memory; they come from a checked configuration.
+    /// What the memory belongs to, if not to this matrix alone.
+    private let arena: PageArena?
+
+    /// - Precondition: sizes are not negative; they come from a checked configuration.
     package init(rows: Int, columns: Int) {
+        self.init(rows: rows, columns: columns, arena: nil)
+    }
+
+    /// - Precondition: as above, and the arena has room for `byteCount(rows:columns:)`.
+    init(rows: Int, columns: Int, arena: PageArena?) {
         precondition(rows >= 0 && columns >= 0, "a matrix has \(rows) rows, \(columns) columns")
         self.rows = rows
         self.columns = columns
-        // Rows a whole number of 512 bytes apart would share few sets of the first-level cache.
-        let granule = Int(LLK_ROW_GRANULE)
-        let padded = columns.roundedUp(toMultipleOf: granule)
-        stride = padded % (2 * granule) == 0 ? padded + granule / 2 : padded
-        let byteCount = rows * stride * MemoryLayout<Float>.size
-        unsafe base = UnsafeMutableRawPointer.allocateZeroedPages(byteCount: byteCount)
-            .bindMemory(to: Float.self, capacity: max(rows * stride, 1))
+        self.arena = arena
+        stride = Self.stride(columns: columns)
+        let byteCount = Self.byteCount(rows: rows, columns: columns)
+        let memory: UnsafeMutableRawPointer
+        if let arena {
+            memory = unsafe arena.take(byteCount: byteCount)
+        } else {
+            memory = unsafe .allocateZeroedPages(byteCount: byteCount)
+        }
+        unsafe base = memory.bindMemory(to: Float.self, capacity: max(rows * stride, 1))
     }
 
-    deinit { unsafe UnsafeMutableRawPointer(base).freePages(byteCount: byteCount) }
+    deinit {
+        if arena == nil { unsafe UnsafeMutableRawPointer(base).freePages(byteCount: byteCount) }
+    }
+
+    /// Rows a whole number of 512 bytes apart would share few sets of the first-level cache.
+    private static func stride(columns: Int) -> Int {
+        let granule = Int(LLK_ROW_GRANULE)
+        let padded = columns.roundedUp(toMultipleOf: granule)
+        return padded % (2 * granule) == 0 ? padded + granule / 2 : padded
+    }
+
+    /// Bytes that a matrix of these sizes will take.
+    static func byteCount(rows: Int, columns: Int) -> Int {
+        rows * stride(columns: columns) * MemoryLayout<Float>.size
+    }
 
     /// Bytes this matrix holds in memory.
     package var byteCount: Int { rows * stride * MemoryLayout<Float>.size }

@@ -15,9 +15,9 @@ package struct PackedMatrix: Sendable {
     /// The panels, in an arena; written by the builder only, before anyone else sees them.
     private final class Storage: @unchecked Sendable {
         let base: UnsafeMutableRawPointer
-        private let arena: WeightArena
+        private let arena: PageArena
 
-        init(_ arena: WeightArena, byteCount: Int) {
+        init(_ arena: PageArena, byteCount: Int) {
             self.arena = arena
             unsafe base = arena.take(byteCount: byteCount)
         }
@@ -111,7 +111,7 @@ package struct PackedMatrix: Sendable {
         /// - Parameter arena: where the panels lie; it has room for them.
         package init(
             inputSize: Int, outputSize: Int, precision: Precision, kernels: Kernels,
-            arena: WeightArena
+            arena: PageArena
         ) {
             precondition(
                 inputSize > 0 && outputSize > 0, "a weight of \(inputSize) × \(outputSize)")
@@ -133,7 +133,7 @@ package struct PackedMatrix: Sendable {
                 kernels: kernels)
             self.init(
                 inputSize: inputSize, outputSize: outputSize, precision: precision,
-                kernels: kernels, arena: WeightArena(sizes: [byteCount]))
+                kernels: kernels, arena: PageArena(sizes: [byteCount]))
         }
 
         /// `values` are rows [first, …) of [K, N], as Conv1D stores them.

@@ -1,13 +1,13 @@
-// One block of memory for all weights of a model, handed out front to back while it is loaded. Not a general
-// allocator: nothing is given back before the last matrix is gone.
+// One block of memory for what lives together, all weights of a model or all buffers of a pass, handed out front
+// to back while they are made. Not a general allocator: nothing is given back before the last of them is gone.
 // SPDX-License-Identifier: Apache-2.0
 
 /// Memory on huge pages, which matrices of a few hundred kilobytes could not ask for on their own, and of which
 /// each would waste half a page at its end.
-package final class WeightArena: @unchecked Sendable {
+package final class PageArena: @unchecked Sendable {
     private let base: UnsafeMutableRawPointer
     private let byteCount: Int
-    /// Moves while one thread loads, before anyone else sees the arena.
+    /// Moves while one thread makes what lives here, before anyone else sees it.
     private var used = 0
 
     /// Where matrices begin: on cache lines.
@@ -26,7 +26,8 @@ package final class WeightArena: @unchecked Sendable {
     /// - Precondition: the sum of `sizes` holds it.
     func take(byteCount count: Int) -> UnsafeMutableRawPointer {
         let end = used + count.roundedUp(toMultipleOf: Self.alignment)
-        precondition(count > 0 && end <= byteCount, "\(count) bytes behind \(used) of \(byteCount)")
+        precondition(
+            count >= 0 && end <= byteCount, "\(count) bytes behind \(used) of \(byteCount)")
         defer { used = end }
         return unsafe base + used
     }
