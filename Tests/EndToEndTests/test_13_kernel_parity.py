@@ -27,13 +27,14 @@ IS_AARCH64 = platform.machine() == "aarch64"
 FAULTS = {
     "a fused operation in two steps": (
         "vectors.h", "return __builtin_elementwise_fma(a, b, c);", "return a * b + c;",
-        {"linear_f32_small", "linear_bf16_large", "linear_q8_large", "linear_q4_small", "product_f32", "product_f16", "layer_norm", "softmax", "gelu_tanh", "gelu_erf", "exponential"},
+        {"linear_f32_small", "linear_bf16_large", "linear_q8_large", "linear_q4_small", "product_f32",
+         "causal_product_f16", "layer_norm", "softmax", "gelu_tanh", "gelu_erf", "exponential"},
         {"pack_f32", "pack_bf16", "pack_q8", "narrow", "narrow_ties", "scale", "add"}),
     "k downward": (
         "products.h", "for (ptrdiff_t i = 0; i < k; i++) {\n        if (prefetch)",
         "for (ptrdiff_t i = k; i-- > 0;) {\n        if (prefetch)",
         {"linear_f32_small", "linear_f32_large", "linear_bf16_small", "linear_bf16_large",
-         "product_f32", "product_f16"},
+         "product_f32", "product_f16", "causal_product_f32"},
         {"linear_q8_small", "linear_q4_large", "pack_q4", "layer_norm", "softmax"}),
     "another offset of 4 bits": (
         "kernels_neon.c", "(-8 * (sum))", "(-7 * (sum))",
