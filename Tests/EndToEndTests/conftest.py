@@ -36,6 +36,11 @@ def shim_binary():
 
 
 @pytest.fixture(scope="session")
+def allocation_gate():
+    return _binary("allocation-gate")
+
+
+@pytest.fixture(scope="session")
 def gpt2_tokenizer_dir():
     return GPT2_TOKENIZER
 

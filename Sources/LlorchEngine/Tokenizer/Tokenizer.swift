@@ -93,11 +93,24 @@ package struct Tokenizer: Sendable {
         }
     }
 
+    /// Steps of merging `text` that grow with it, for tests that they are in proportion to it.
+    package func mergeSteps(of text: String) -> Int {
+        var scratch = MergeScratch()
+        _ = tokenize(validated: text.utf8.span, scratch: &scratch)
+        return scratch.stepCount
+    }
+
     private func tokenize(validated text: Span<UInt8>) -> [TokenID] {
+        var scratch = MergeScratch()
+        return tokenize(validated: text, scratch: &scratch)
+    }
+
+    private func tokenize(
+        validated text: Span<UInt8>, scratch: inout MergeScratch
+    ) -> [TokenID] {
         var tokens: [TokenID] = []
         // English has about four bytes a token.
         tokens.reserveCapacity(text.count / 3 + 1)
-        var heap = MergeHeap()
         var start = 0
         while start < text.count {
             let end = preTokenizer.endOfPiece(startingAt: start, in: text)
@@ -105,7 +118,7 @@ package struct Tokenizer: Sendable {
             if let token = wholePieces.token(of: piece, in: vocabulary) {
                 tokens.append(token)
             } else {
-                encoding.append(piece, to: &tokens, scratch: &heap)
+                encoding.append(piece, to: &tokens, scratch: &scratch)
             }
             start = end
         }

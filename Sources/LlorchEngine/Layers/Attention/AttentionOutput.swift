@@ -12,7 +12,7 @@ package struct AttentionOutput: Sendable {
     }
 
     /// Writes one head's columns of `merged` for a tile of rows; positions are added upward.
-    func merge(
+    package func merge(
         _ weights: borrowing Matrix, tile: Range<Int>, position: Int, layer: Int, head: Int,
         cache: borrowing KVCache, scratch: inout Matrix, into merged: inout Matrix,  // [T, C]
         kernels: Kernels

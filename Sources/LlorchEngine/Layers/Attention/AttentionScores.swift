@@ -16,7 +16,7 @@ package struct AttentionScores: Sendable {
     /// Leaves the weights of tile row i in the first `position + i + 1` columns of row i.
     ///
     /// `qkv` is [T, 3C], of which the queries are used; `tile` are its rows, the first at `position`.
-    func forward<Observer: ActivationObserver>(
+    package func forward<Observer: ActivationObserver>(
         _ qkv: borrowing Matrix, tile: Range<Int>, position: Int, layer: Int, head: Int,
         cache: borrowing KVCache, into weights: inout Matrix, kernels: Kernels,
         observer: inout Observer
