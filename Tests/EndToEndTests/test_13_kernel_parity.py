@@ -27,13 +27,14 @@ IS_AARCH64 = platform.machine() == "aarch64"
 FAULTS = {
     "a fused operation in two steps": (
         "vectors.h", "return __builtin_elementwise_fma(a, b, c);", "return a * b + c;",
-        {"linear_f32_small", "linear_bf16_large", "linear_q8_large", "linear_q4_small", "product_f32", "product_f16", "layer_norm", "softmax", "gelu_tanh", "gelu_erf", "exponential"},
+        {"linear_f32_small", "linear_bf16_large", "linear_q8_large", "linear_q4_small", "product_f32",
+         "causal_product_f16", "layer_norm", "softmax", "gelu_tanh", "gelu_erf", "exponential"},
         {"pack_f32", "pack_bf16", "pack_q8", "narrow", "narrow_ties", "scale", "add"}),
     "k downward": (
         "products.h", "for (ptrdiff_t i = 0; i < k; i++) {\n        if (prefetch)",
         "for (ptrdiff_t i = k; i-- > 0;) {\n        if (prefetch)",
         {"linear_f32_small", "linear_f32_large", "linear_bf16_small", "linear_bf16_large",
-         "product_f32", "product_f16"},
+         "product_f32", "product_f16", "causal_product_f32"},
         {"linear_q8_small", "linear_q4_large", "pack_q4", "layer_norm", "softmax"}),
     "another offset of 4 bits": (
         "kernels_neon.c", "(-8 * (sum))", "(-7 * (sum))",
@@ -129,6 +130,12 @@ def expected(here):
     return lines
 
 
+@pytest.fixture(scope="module")
+def expected_reduced(here):
+    machine, program = here
+    return machine.run(program, "generic", "--reduced")
+
+
 def differing(lines, others):
     assert len(lines) == len(others)
     return {line.split()[0] for line, other in zip(lines, others) if line != other}
@@ -174,7 +181,7 @@ def test_other_inputs_give_other_digests(here, expected):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_found(here, aarch64, tmp_path, fault):
+def test_a_planted_fault_is_found(expected_reduced, aarch64, tmp_path, fault):
     """In the level neon alone, so that its own comparison with the others must find it."""
     file, right, wrong, must, must_not = FAULTS[fault]
     kernels = tmp_path / "kernels"
@@ -182,11 +189,10 @@ def test_a_planted_fault_is_found(here, aarch64, tmp_path, fault):
     text = (kernels / file).read_text()
     assert text.count(right) == 1, f"{file} has no longer one {right!r}: plant the fault elsewhere"
     (kernels / file).write_text(text.replace(right, wrong))
-    sound, program = aarch64
+    sound, _ = aarch64
     machine = Machine(sound.clang, tmp_path, is_cross=sound.is_cross, emulator=sound.emulator)
     for compiled in sound.directory.glob("*.o"):
         shutil.copy(compiled, tmp_path)
     faulty = machine.build(kernels, only="kernels_neon.c", name="faulty")
-    found = differing(machine.run(program, "generic", "--reduced"),
-                      machine.run(faulty, "neon", "--reduced"))
+    found = differing(expected_reduced, machine.run(faulty, "neon", "--reduced"))
     assert must <= found and not must_not & found, sorted(found)

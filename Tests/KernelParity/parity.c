@@ -91,6 +91,11 @@ static void expect_marks(const float *y, ptrdiff_t n) {
 
 // MARK: - linear
 
+// What is multiplied with values of a kind: plain ones where products of two of them would all be 0.
+static input_kind partner(input_kind kind) {
+    return kind == INPUT_SUBNORMAL || kind == INPUT_TINY ? INPUT_PLAIN : kind;
+}
+
 static ptrdiff_t up_to_multiple(ptrdiff_t n, ptrdiff_t of) { return (n + of - 1) / of * of; }
 
 // Packs w(k, n) as the engine does, from rows of k ([n][k], as transposed) or of n.
@@ -140,7 +145,7 @@ static void linear_case(const llk_format *format, ptrdiff_t rows, ptrdiff_t k, p
     float *x = allocate(rows * x_stride * 4), *w = allocate(k * n * 4);
     float *bias = allocate(up_to_multiple(n, LLK_ROW_GRANULE) * 4);
     fill(x, rows * x_stride, kind);
-    fill(w, k * n, kind == INPUT_SUBNORMAL || kind == INPUT_TINY ? INPUT_PLAIN : kind);
+    fill(w, k * n, partner(kind));
     fill(bias, up_to_multiple(n, LLK_ROW_GRANULE), kind);
     char *panels = packed(format, w, k, n, transposed);
     begin_case();
@@ -212,28 +217,26 @@ static void quantize(const llk_format *format) {
 
 // MARK: - Products of attention
 
-static void products(bool is_half) {
+static void products(llk_element element, bool is_causal) {
     static const ptrdiff_t depths[] = {1, 2, 5, 64, 65, 200};
     for (ptrdiff_t rows = 1; rows <= 13; rows++)
         for (int d = 0; d < 6; d++)
             for (ptrdiff_t columns = 16; columns <= 144; columns += 16) {
                 if (reduced && (rows + d + columns / 16) % 5) continue;
-                const ptrdiff_t k = depths[d], x_stride = k + between(0, 5);
+                const ptrdiff_t k = depths[d], x_stride = k + rows - 1 + between(0, 5);
                 const ptrdiff_t w_stride = columns + between(0, 20), slack = between(1, 20);
                 const ptrdiff_t y_stride = columns + slack;
-                const bool accumulate = cases % 2;
+                const ptrdiff_t depth = is_causal ? k + rows - 1 : k;
                 const input_kind kind = (input_kind)(cases % INPUT_FINITE_KINDS);
                 snprintf(description, sizeof description,
                          "case %ld: rows %td k %td columns %td inputs %d", cases, rows, k, columns, kind);
                 float *x = allocate(rows * x_stride * 4), *y = marked(rows * y_stride);
-                void *w = allocate(k * w_stride * 4);
+                void *w = allocate(depth * w_stride * 4);
                 fill(x, rows * x_stride, kind);
-                if (is_half) fill_halves(w, k * w_stride);
-                else fill(w, k * w_stride, kind == INPUT_SUBNORMAL || kind == INPUT_TINY ? INPUT_PLAIN : kind);
-                if (accumulate)
-                    for (ptrdiff_t r = 0; r < rows; r++) fill(y + r * y_stride, columns, kind);
-                (is_half ? kernels->product_f16 : kernels->product)(
-                    x, x_stride, rows, w, w_stride, k, columns, accumulate, y, y_stride);
+                if (element == LLK_ELEMENT_F16) fill_halves(w, depth * w_stride);
+                else fill(w, depth * w_stride, partner(kind));
+                (is_causal ? kernels->causal_product : kernels->product)[element](
+                    x, x_stride, rows, w, w_stride, k, columns, y, y_stride);
                 begin_case();
                 for (ptrdiff_t r = 0; r < rows; r++) {
                     take(y + r * y_stride, columns);
@@ -342,8 +345,10 @@ static void all(void) {
         WITH("pack_%s", pack_unpack(format));
         if (format->quantize) WITH("quantize_%s", quantize(format));
     }
-    begin("product_f32"), products(false), end();
-    begin("product_f16"), products(true), end();
+    begin("product_f32"), products(LLK_ELEMENT_F32, false), end();
+    begin("product_f16"), products(LLK_ELEMENT_F16, false), end();
+    begin("causal_product_f32"), products(LLK_ELEMENT_F32, true), end();
+    begin("causal_product_f16"), products(LLK_ELEMENT_F16, true), end();
     for (int i = 0; i < (int)(sizeof row_names / sizeof *row_names); i++)
         begin(row_names[i]), row_functions((row_function)i), end();
     begin("narrow_ties"), narrow_ties(), end();
