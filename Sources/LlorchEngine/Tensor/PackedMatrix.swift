@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLlorchKernels
-import Glibc
 
 /// An immutable weight matrix of `inputSize` (K) × `outputSize` (N), shared by reference.
 package struct PackedMatrix: Sendable {
@@ -16,10 +15,14 @@ package struct PackedMatrix: Sendable {
     /// Owns the panels; written by the builder only, before anyone else sees it.
     private final class Storage: @unchecked Sendable {
         let base: UnsafeMutableRawPointer
+        private let byteCount: Int
 
-        init(byteCount: Int) { unsafe base = .allocateZeroedPages(byteCount: byteCount) }
+        init(byteCount: Int) {
+            self.byteCount = byteCount
+            unsafe base = .allocateZeroedPages(byteCount: byteCount)
+        }
 
-        deinit { unsafe free(base) }
+        deinit { unsafe base.freePages(byteCount: byteCount) }
     }
 
     private init(

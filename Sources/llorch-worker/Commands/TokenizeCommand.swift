@@ -21,10 +21,13 @@ struct TokenizeCommand: ParsableCommand {
     @Flag(help: "One JSON array of ids; else one token a line, with its text.")
     var json = false
 
+    @Flag(help: "Reads <|endoftext|> as that token; else it is text like any other.")
+    var specialTokens = false
+
     func run() throws {
         let tokenizer = try Tokenizer(directory: model ?? DemoModel.path())
         let bytes = try Input.readAll()
-        let ids = try tokenizer.tokenize(bytes: bytes.span)
+        let ids = try tokenizer.tokenize(bytes: bytes.span, parsingSpecialTokens: specialTokens)
         if json {
             var writer = JSONWriter()
             writer.beginArray()
