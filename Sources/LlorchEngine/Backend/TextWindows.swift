@@ -16,6 +16,7 @@ package struct TextWindow: Hashable, Sendable {
     ///   - tokenCount: of the text; fewer than two have nothing to predict.
     ///   - length: inputs of a window.
     ///   - stride: 1 to `length`; `length` cuts blocks that do not overlap.
+    /// - Returns: the windows in order; `scored` of all of them is every input once.
     package static func covering(tokenCount: Int, length: Int, stride: Int) -> [TextWindow] {
         precondition(
             (1...max(length, 1)) ~= stride, "a stride of \(stride) in windows of \(length)")

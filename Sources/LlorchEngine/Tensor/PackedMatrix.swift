@@ -156,8 +156,11 @@ package struct PackedMatrix: Sendable {
             let format = unsafe kernels.format(precision)
             unsafe values.withUnsafeBufferPointer { values in
                 guard let source = values.baseAddress else { return }
-                for n in stride(from: outputs.lowerBound, to: outputs.upperBound, by: layout.columns) {
-                    for k in stride(from: inputs.lowerBound, to: inputs.upperBound, by: Layout.unit) {
+                for n in stride(
+                    from: outputs.lowerBound, to: outputs.upperBound, by: layout.columns)
+                {
+                    for k in stride(from: inputs.lowerBound, to: inputs.upperBound, by: Layout.unit)
+                    {
                         let first =
                             (k - inputs.lowerBound) * inputStride
                             + (n - outputs.lowerBound) * outputStride

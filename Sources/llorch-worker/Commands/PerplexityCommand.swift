@@ -31,7 +31,7 @@ struct PerplexityCommand: ParsableCommand {
     @Option(help: "Reads only so many tokens of the file.")
     var tokens: Int?
 
-    @Option(help: "Tokens from the beginning of one window to the next; half the context if not given.")
+    @Option(help: "Tokens from one window's beginning to the next; half the context if not given.")
     var stride: Int?
 
     @Option(
@@ -132,7 +132,7 @@ private struct PerplexityReport {
         Output.writeLine(writer.bytes)
     }
 
-    /// - Parameter tokenizer: given where a line for every token is wanted.
+    // The tokenizer is given where a line for every token is wanted.
     func writeText(_ tokenizer: Tokenizer?) throws {
         if let tokenizer {
             for (id, value) in zip(ids.dropFirst(), logProbabilities) {

@@ -18,7 +18,9 @@ import Testing
         #expect(try Self.ids("<|endoftext|>") == [end])
         #expect(try Self.ids("one\n<|endoftext|> two") == one + [end] + two)
         #expect(
-            try Self.ids("<|endoftext|>one\n<|endoftext|><|endoftext|>") == [end] + one + [end, end])
+            try Self.ids("<|endoftext|>one\n<|endoftext|><|endoftext|>") == [end] + one + [
+                end, end,
+            ])
         // The beginning of a mark inside what looked like one.
         #expect(
             try Self.ids("<|endof<|endoftext|> two")
