@@ -17,6 +17,7 @@ MODELS = {
                           "--vocabulary", "1001", "--dtype", "f16", "--context", "150"),
 }
 CHUNKS = ["1", "7", "64", "1024"]
+PRECISIONS = ["f32", "bf16", "q8", "q4"]
 
 
 @pytest.fixture(scope="module", params=MODELS, ids=lambda name: name.replace(" ", ""))
@@ -41,12 +42,21 @@ def perplexity(worker_binary, directory, text, *arguments):
     return done.stdout
 
 
-def test_instruction_sets_and_chunks(worker_binary, directory, text, isa_levels):
-    expected = perplexity(worker_binary, directory, text)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_instruction_sets_and_chunks(worker_binary, directory, text, isa_levels, precision):
+    arguments = ("--precision", precision)
+    expected = perplexity(worker_binary, directory, text, *arguments)
     for level in isa_levels:
         for chunk in CHUNKS:
-            found = perplexity(worker_binary, directory, text, "--isa", level, "--chunk", chunk)
+            found = perplexity(worker_binary, directory, text, *arguments, "--isa", level,
+                               "--chunk", chunk)
             assert found == expected, (level, chunk)
+
+
+def test_precisions_differ(worker_binary, directory, text):
+    outputs = {perplexity(worker_binary, directory, text, "--precision", precision)
+               for precision in PRECISIONS}
+    assert len(outputs) == len(PRECISIONS)
 
 
 def test_another_text_gives_other_bytes(worker_binary, directory, text, tmp_path):
@@ -55,10 +65,12 @@ def test_another_text_gives_other_bytes(worker_binary, directory, text, tmp_path
     assert perplexity(worker_binary, directory, other) != perplexity(worker_binary, directory, text)
 
 
-def test_sampled_text(worker_binary, directory, isa_levels):
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_sampled_text(worker_binary, directory, isa_levels, precision):
     def sample(*arguments):
         return run_json_lines(
-            worker_binary, "generate", "--model", directory, "--prompt", "To be", "--json",
+            worker_binary, "generate", "--model", directory, "--precision", precision,
+            "--prompt", "To be", "--json",
             "--max-tokens", 60, "--seed", 42, "--top-p", 0.95, "--repetition-penalty", 1.1,
             *arguments)[-1]["ids"]
 
@@ -71,10 +83,13 @@ def test_sampled_text(worker_binary, directory, isa_levels):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_124m_model(worker_binary, base_model, text, isa_levels):
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_124m_model(worker_binary, base_model, text, isa_levels, precision):
     """The generic level computes without vectors: minutes."""
-    expected = perplexity(worker_binary, base_model, text)
+    arguments = ("--precision", precision)
+    expected = perplexity(worker_binary, base_model, text, *arguments)
     for level in isa_levels:
         for chunk in ("7", "64", "1024"):
-            found = perplexity(worker_binary, base_model, text, "--isa", level, "--chunk", chunk)
+            found = perplexity(worker_binary, base_model, text, *arguments, "--isa", level,
+                               "--chunk", chunk)
             assert found == expected, (level, chunk)

@@ -163,7 +163,7 @@ package struct KVCache: ~Copyable {
         let offset = index * element.byteCount
         return switch element {
         case .f32: unsafe row.unsafeLoad(fromByteOffset: offset, as: Float.self)
-        case .f16: Float(halfBits: unsafe row.unsafeLoad(fromByteOffset: offset, as: UInt16.self))
+        case .f16: Float(unsafe row.unsafeLoad(fromByteOffset: offset, as: Float16.self))
         }
     }
 

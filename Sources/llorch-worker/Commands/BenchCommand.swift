@@ -14,6 +14,8 @@ struct BenchCommand: ParsableCommand {
             EXAMPLES
               llorch-worker bench
               llorch-worker bench --model gpt2 -p 128,512 -n 128 -d 0,896 --json
+              echo "tg128 @ d16" | llorch-worker bench --model gpt2 --stdin
+              llorch-worker bench --model gpt2 --tokenizer english.txt source.txt
             """)
 
     @OptionGroup var model: ModelOptions
@@ -37,8 +39,26 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Tokens of a prefill chunk.")
     var chunk: Int?
 
+    @Option(
+        parsing: .upToNextOption,
+        help: "Files to tokenize, in megabytes of 10^6 bytes per second; no other test is run then."
+    )
+    var tokenizer: [String] = []
+
+    @Option(help: "Cut the files into documents of this many bytes, at the next line's end.")
+    var documentBytes: Int?
+
     @Flag(help: "A JSON array with llama-bench's field names.")
     var json = false
+
+    @Flag(
+        name: .customLong("stdin"),
+        help: """
+            Rows come on standard input, one a line, like 'pp512' or 'tg128 @ d16'. Each is run once, \
+            with no run before that does not count, and answered by a JSON line; the first line tells \
+            how long loading took. For a program that runs several engines in turn.
+            """)
+    var fromStandardInput = false
 
     func validate() throws {
         for text in [prompt ?? "0", generate ?? "0", depth] where Self.counts(text) == nil {
@@ -46,10 +66,32 @@ struct BenchCommand: ParsableCommand {
         }
         guard repetitions >= 1 else { throw ValidationError("-r must be at least 1") }
         guard chunk ?? 1 >= 1 else { throw ValidationError("--chunk must be at least 1") }
+        guard documentBytes ?? 1 >= 1 else {
+            throw ValidationError("--document-bytes must be at least 1")
+        }
     }
 
     func run() throws {
+        if tokenizer.isEmpty { try benchModel() } else { try benchTokenizer() }
+    }
+
+    private func benchTokenizer() throws {
+        let loaded = try Tokenizer(directory: model.path())
+        var report = TokenizerBenchReport(json: json)
+        for file in tokenizer {
+            let bench = try TokenizerBench(file: file, documentLength: documentBytes)
+            report.add(bench, try bench.measure(loaded, repetitions: repetitions))
+        }
+        report.finish()
+    }
+
+    private func benchModel() throws {
+        let start = ContinuousClock.now
         let loaded = try model.load()
+        if fromStandardInput {
+            var session = BenchSession(loaded, chunkLength: chunk, since: start)
+            return session.run()
+        }
         let context = loaded.model.configuration.contextLength
         let prompts = prompt.flatMap(Self.counts) ?? [min(512, context / 2)]
         let generated = generate.flatMap(Self.counts) ?? [min(128, context / 2)]
@@ -93,6 +135,32 @@ struct BenchTest {
 
     var count: Int { prompt + generated }
 
+    init(prompt: Int = 0, generated: Int = 0, depth: Int) {
+        self.prompt = prompt
+        self.generated = generated
+        self.depth = depth
+    }
+
+    /// Reads what `name` says; nil if it is nothing of the kind, or counts no token.
+    init?(parsing text: String) {
+        let parts = text.split(separator: " ")
+        guard let test = parts.first, let count = Int(test.dropFirst(2)), count > 0 else {
+            return nil
+        }
+        switch parts.count {
+        case 1: depth = 0
+        case 3 where parts[1] == "@" && parts[2].first == "d":
+            guard let depth = Int(parts[2].dropFirst()), depth >= 0 else { return nil }
+            self.depth = depth
+        default: return nil
+        }
+        switch test.prefix(2) {
+        case "pp": prompt = count
+        case "tg": generated = count
+        default: return nil
+        }
+    }
+
     /// `pp512`, `tg128 @ d896`.
     var name: String {
         let test = prompt > 0 ? "pp\(prompt)" : "tg\(generated)"
@@ -105,6 +173,8 @@ struct BenchRunner: ~Copyable {
     private let model: GPT2
     private var cache: KVCache
     private var activations: Activations
+    /// The first positions of the cache that hold the first of `ids`, whatever was run since.
+    private var kept = 0
 
     init(_ model: GPT2, chunkLength: Int?) {
         self.model = model
@@ -112,34 +182,39 @@ struct BenchRunner: ~Copyable {
         activations = model.makeActivations(chunkLength: chunkLength)
     }
 
+    var cacheByteCount: Int { cache.byteCount }
+
     /// Nanoseconds of each repetition, after one that does not count.
     mutating func measure(
         _ test: BenchTest, repetitions: Int, progress: (Double) -> Void
     ) -> [Double] {
-        cache.reset()
-        prefill(ids(test.depth))
         var samples: [Double] = []
         for repetition in 0...repetitions {
-            cache.truncate(to: test.depth)
-            let start = ContinuousClock.now
-            if test.prompt > 0 {
-                prefill(ids(test.prompt))
-            } else {
-                let token = ids(1)
-                for _ in 0..<test.generated {
-                    model.forward(token.span, cache: &cache, activations: &activations)
-                }
-            }
-            let (seconds, attoseconds) = start.duration(to: .now).components
-            if repetition > 0 {
-                samples.append(Double(seconds) * 1e9 + Double(attoseconds) / 1e9)
-            }
+            let sample = measureOnce(test)
+            if repetition > 0 { samples.append(sample) }
             progress(Double(repetition) / Double(repetitions))
         }
         return samples
     }
 
-    private mutating func prefill(_ ids: [UInt32]) {
+    /// Nanoseconds of one run; filling the cache to the depth is not counted.
+    mutating func measureOnce(_ test: BenchTest) -> Double {
+        cache.truncate(to: min(kept, test.depth))
+        prefill(ids(test.depth)[cache.count...])
+        kept = test.depth
+        let start = ContinuousClock.now
+        if test.prompt > 0 {
+            prefill(ids(test.prompt)[...])
+        } else {
+            let token = ids(1)
+            for _ in 0..<test.generated {
+                model.forward(token.span, cache: &cache, activations: &activations)
+            }
+        }
+        return start.duration(to: .now).nanoseconds
+    }
+
+    private mutating func prefill(_ ids: ArraySlice<UInt32>) {
         var first = 0
         while first < ids.count {
             let count = activations.nextChunkCount(of: ids.count - first)
@@ -154,5 +229,12 @@ struct BenchRunner: ~Copyable {
     private func ids(_ count: Int) -> [UInt32] {
         let size = model.configuration.vocabularySize
         return (0..<count).map { UInt32(($0 * 7919 + 13) % size) }
+    }
+}
+
+extension Duration {
+    var nanoseconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) * 1e9 + Double(attoseconds) / 1e9
     }
 }

@@ -30,6 +30,8 @@ import Testing
             configuration.requiredTensors.first { $0.name == name }?.shape
         }
 
+        func layout(of name: String) -> MatrixLayout { .inputRows }
+
         mutating func read(
             _ name: String, rows: Range<Int>, into destination: inout MutableSpan<Float>
         ) throws(ModelFileError) {
@@ -41,10 +43,12 @@ import Testing
     }
 
     static func model(
-        _ configuration: GPT2Configuration, _ level: InstructionSet = .best
+        _ configuration: GPT2Configuration, _ precision: Precision,
+        _ level: InstructionSet = .best
     ) throws -> GPT2 {
         var source = RandomTensors(configuration)
-        return try GPT2(reading: &source, kernels: try #require(Kernels(level)))
+        return try GPT2(
+            reading: &source, precision: precision, kernels: try #require(Kernels(level)))
     }
 
     static func ids(_ configuration: GPT2Configuration) -> [UInt32] {
@@ -71,10 +75,10 @@ import Testing
         return rows
     }
 
-    @Test(arguments: configurations) func chunksDoNotChangeABit(
-        _ configuration: GPT2Configuration
+    @Test(arguments: configurations, Precision.allCases) func chunksDoNotChangeABit(
+        _ configuration: GPT2Configuration, _ precision: Precision
     ) throws {
-        let model = try Self.model(configuration)
+        let model = try Self.model(configuration, precision)
         let ids = Self.ids(configuration)
         let oneByOne = Self.logits(model, ids, chunk: 1)
         for chunk in [2, 5, 7, 12, 13, 64, ids.count] {
@@ -82,21 +86,25 @@ import Testing
         }
     }
 
-    @Test(arguments: configurations) func levelsDoNotChangeABit(
-        _ configuration: GPT2Configuration
+    @Test(arguments: configurations, Precision.allCases) func levelsDoNotChangeABit(
+        _ configuration: GPT2Configuration, _ precision: Precision
     ) throws {
         let ids = Self.ids(configuration)
-        let expected = Self.logits(try Self.model(configuration, .generic), ids, chunk: 64)
+        let expected = Self.logits(
+            try Self.model(configuration, precision, .generic), ids, chunk: 64)
         for level in InstructionSet.allCases where level.isSupported {
             for chunk in [1, 64] {
-                let found = Self.logits(try Self.model(configuration, level), ids, chunk: chunk)
+                let found = Self.logits(
+                    try Self.model(configuration, precision, level), ids, chunk: chunk)
                 #expect(found == expected, "\(level.rawValue), chunks of \(chunk)")
             }
         }
     }
 
-    @Test func laterTokensDoNotChangeEarlierRows() throws {
-        let model = try Self.model(Self.configurations[0])
+    @Test(arguments: Precision.allCases) func laterTokensDoNotChangeEarlierRows(
+        _ precision: Precision
+    ) throws {
+        let model = try Self.model(Self.configurations[0], precision)
         var ids = Self.ids(Self.configurations[0])
         let whole = Self.logits(model, ids, chunk: 64)
         ids[100] = (ids[100] + 1) % 301
@@ -108,8 +116,10 @@ import Testing
     }
 
     /// A cache that is cut back and filled again, with other tokens in between, holds no trace of them.
-    @Test(arguments: [1, 63, 64, 65, 100]) func aCutCacheForgets(_ length: Int) throws {
-        let model = try Self.model(Self.configurations[1])
+    @Test(arguments: [1, 63, 64, 65, 100], [Precision.f32, .q4]) func aCutCacheForgets(
+        _ length: Int, _ precision: Precision
+    ) throws {
+        let model = try Self.model(Self.configurations[1], precision)
         let ids = Self.ids(Self.configurations[1])
         let expected = Self.logits(model, ids, chunk: 150)
         var cache = model.makeCache()
@@ -126,13 +136,22 @@ import Testing
         }
     }
 
+    /// Precisions are different models: each pair differs, so none is another in disguise.
+    @Test func precisionsDiffer() throws {
+        let ids = Self.ids(Self.configurations[2])
+        let logits = try Precision.allCases.map {
+            Self.logits(try Self.model(Self.configurations[2], $0), ids, chunk: 64)
+        }
+        #expect(Set(logits).count == Precision.allCases.count)
+    }
+
     /// The negative twin of all of these: other weights are seen, so the comparisons can fail.
     @Test func otherWeightsAreSeen() throws {
         var source = RandomTensors(Self.configurations[0])
         source.generator = SplitMix(seed: 22)
         let other = try GPT2(reading: &source, kernels: try #require(Kernels(.best)))
         let ids = Self.ids(Self.configurations[0])
-        let model = try Self.model(Self.configurations[0])
+        let model = try Self.model(Self.configurations[0], .f32)
         #expect(Self.logits(model, ids, chunk: 64) != Self.logits(other, ids, chunk: 64))
     }
 }

@@ -22,41 +22,48 @@ import Testing
 
     /// All rows of x through one linear map.
     static func linear(
-        _ x: [[Float]], weights: [Float], bias: [Float], outputSize: Int, kernels: Kernels
+        _ x: [[Float]], weights: [Float], bias: [Float], outputSize: Int,
+        precision: Precision, kernels: Kernels
     ) -> [[Float]] {
         let inputSize = x[0].count
         let map = Linear(
             inputSize: inputSize, outputSize: outputSize, weights: weights, bias: bias,
-            kernels: kernels)
+            precision: precision, kernels: kernels)
+        var quantized = QuantizedRows(
+            rows: x.count, columns: inputSize, precision: precision, kernels: kernels)
         var input = Matrix(rows: x.count, columns: inputSize)
         for (index, values) in x.enumerated() {
             var row = input.mutableRow(index)
             for column in values.indices { row[column] = values[column] }
         }
         var output = Matrix(rows: x.count, columns: outputSize)
-        map.forward(input, rows: 0..<x.count, into: &output)
+        map.forward(input, rows: 0..<x.count, quantized: &quantized, into: &output)
         return x.indices.map { index in
             let row = output.row(index)
             return row.indices.map { row[$0] }
         }
     }
 
-    @Test(arguments: levels) func linearEqualsItsTwinOnAllSmallShapes(
-        _ level: InstructionSet
+    @Test(arguments: levels, Precision.allCases) func linearEqualsItsTwinOnAllSmallShapes(
+        _ level: InstructionSet, _ precision: Precision
     ) throws {
         let kernels = try Self.kernels(level)
         var generator = SplitMix(seed: 1)
+        // A quantized product has blocks of 32 inputs; 65 is two and a rest.
+        let inputSizes = precision == .f32 || precision == .bf16 ? Array(1...18) : [1, 31, 32, 65]
         for rows in 1...7 {
-            for inputSize in 1...18 {
+            for inputSize in inputSizes {
                 for outputSize in [1, 2, 15, 16, 17, 31, 63, 64, 65] {
                     let x = (0..<rows).map { _ in Self.random(inputSize, &generator) }
                     let weights = Self.random(inputSize * outputSize, &generator)
                     let bias = Self.random(outputSize, &generator)
                     let found = Self.linear(
-                        x, weights: weights, bias: bias, outputSize: outputSize, kernels: kernels)
+                        x, weights: weights, bias: bias, outputSize: outputSize,
+                        precision: precision, kernels: kernels)
                     for (row, values) in x.enumerated() {
-                        let expected = ReferenceKernels.linear(
-                            values, weights: weights, bias: bias, outputSize: outputSize)
+                        let expected = ReferenceQuantization.linear(
+                            values, weights: weights, bias: bias, outputSize: outputSize,
+                            precision: precision)
                         #expect(
                             Self.bits(found[row]) == Self.bits(expected),
                             "\(rows) rows, \(inputSize) → \(outputSize), row \(row)")
@@ -66,23 +73,28 @@ import Testing
         }
     }
 
-    @Test(arguments: levels, [UInt64(11), 12, 13]) func linearEqualsItsTwinOnLargeShapes(
-        _ level: InstructionSet, _ seed: UInt64
+    @Test(arguments: levels, Precision.allCases) func linearEqualsItsTwinOnLargeShapes(
+        _ level: InstructionSet, _ precision: Precision
     ) throws {
         let kernels = try Self.kernels(level)
-        var generator = SplitMix(seed: seed)
-        let rows = Int.random(in: 1...40, using: &generator)
-        // Beyond one block of 256 inputs, so that partial sums go through memory.
-        let inputSize = Int.random(in: 257...800, using: &generator)
-        let outputSize = Int.random(in: 100...300, using: &generator)
-        let x = (0..<rows).map { _ in Self.random(inputSize, &generator) }
-        let weights = Self.random(inputSize * outputSize, &generator)
-        let found = Self.linear(
-            x, weights: weights, bias: [], outputSize: outputSize, kernels: kernels)
-        for (row, values) in x.enumerated() {
-            let expected = ReferenceKernels.linear(
-                values, weights: weights, bias: nil, outputSize: outputSize)
-            #expect(Self.bits(found[row]) == Self.bits(expected), "seed \(seed), row \(row)")
+        for seed: UInt64 in [11, 12, 13] {
+            var generator = SplitMix(seed: seed)
+            let rows = Int.random(in: 1...40, using: &generator)
+            // Beyond one block of a panel (192 inputs, 16 or 32 units), so that partial sums go through
+            // memory.
+            let inputSize = Int.random(in: 520...1100, using: &generator)
+            let outputSize = Int.random(in: 60...140, using: &generator)
+            let x = (0..<rows).map { _ in Self.random(inputSize, &generator) }
+            let weights = Self.random(inputSize * outputSize, &generator)
+            let found = Self.linear(
+                x, weights: weights, bias: [], outputSize: outputSize, precision: precision,
+                kernels: kernels)
+            for row in [0, rows / 2, rows - 1] {
+                let expected = ReferenceQuantization.linear(
+                    x[row], weights: weights, bias: nil, outputSize: outputSize,
+                    precision: precision)
+                #expect(Self.bits(found[row]) == Self.bits(expected), "seed \(seed), row \(row)")
+            }
         }
     }
 

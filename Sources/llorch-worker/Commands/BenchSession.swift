@@ -1,0 +1,48 @@
+// `bench --stdin`: one loaded model that measures what it is asked, row by row, so that a program can
+// let several engines take turns. Says nothing about the others; that is scripts/bench.
+// SPDX-License-Identifier: Apache-2.0
+
+import LlorchEngine
+import LlorchProtocol
+
+struct BenchSession: ~Copyable {
+    private let loaded: LoadedModel
+    private var runner: BenchRunner
+
+    /// Tells how long loading took, from `start` to where a token can be computed.
+    init(_ loaded: LoadedModel, chunkLength: Int?, since start: ContinuousClock.Instant) {
+        self.loaded = loaded
+        runner = BenchRunner(loaded.model, chunkLength: chunkLength)
+        let nanoseconds = start.duration(to: .now).nanoseconds
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.member("load_ns", nanoseconds)
+        writer.member("isa", loaded.model.kernels.instructionSet.rawValue)
+        writer.member("model_size", loaded.model.weightByteCount)
+        writer.member("cache_size", runner.cacheByteCount)
+        writer.endObject()
+        Output.writeLine(writer.bytes)
+    }
+
+    /// Until standard input ends.
+    mutating func run() {
+        let context = loaded.model.configuration.contextLength
+        while let line = readLine() {
+            var writer = JSONWriter()
+            writer.beginObject()
+            if let test = BenchTest(parsing: line) {
+                // In this order nothing can overflow.
+                if test.depth <= context, test.count <= context - test.depth {
+                    writer.member("test", test.name)
+                    writer.member("ns", runner.measureOnce(test))
+                } else {
+                    writer.member("error", "\(test.name) does not fit a context of \(context)")
+                }
+            } else {
+                writer.member("error", "'\(line)' is no row like pp512 or tg128 @ d16")
+            }
+            writer.endObject()
+            Output.writeLine(writer.bytes)
+        }
+    }
+}
