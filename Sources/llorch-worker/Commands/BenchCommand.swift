@@ -76,7 +76,7 @@ struct BenchCommand: ParsableCommand {
     }
 
     private func benchTokenizer() throws {
-        let loaded = try Tokenizer(directory: model.path())
+        let loaded = try Tokenizer(model: model.path())
         var report = TokenizerBenchReport(json: json)
         for file in tokenizer {
             let bench = try TokenizerBench(file: file, documentLength: documentBytes)
@@ -86,10 +86,10 @@ struct BenchCommand: ParsableCommand {
     }
 
     private func benchModel() throws {
-        let start = ContinuousClock.now
+        let beginning = BenchSession.Beginning()
         let loaded = try model.load()
         if fromStandardInput {
-            var session = BenchSession(loaded, chunkLength: chunk, since: start)
+            var session = BenchSession(loaded, chunkLength: chunk, since: beginning)
             return session.run()
         }
         let context = loaded.model.configuration.contextLength

@@ -165,7 +165,9 @@ class Llorch(Engine):
         self.worker = Worker(
             [self.program, "bench", "--model", self.model, "--precision", self.variant, "--stdin"],
             self.log, self.core)
-        seconds = self.worker.answer()["load_ns"] / 1e9
+        answer = self.worker.answer()
+        self.before = answer["bytes_before"]
+        seconds = answer["load_ns"] / 1e9
         self.worker.rest_now()
         return seconds
 
