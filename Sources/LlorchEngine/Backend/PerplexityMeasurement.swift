@@ -6,74 +6,114 @@ package import LlorchProtocol
 
 /// Owns a cache and the activations for the logits of whole chunks.
 package struct PerplexityMeasurement: ~Copyable {
-    private let model: GPT2
-    private var cache: KVCache
-    private var activations: Activations
-    private var scratch: Matrix  // [1, V]
+    private var reader: WindowReader
+    private var distribution: Distribution
 
     /// - Parameters:
     ///   - model: the model.
     ///   - chunkLength: tokens of a pass; nil lets the model choose.
     package init(_ model: GPT2, chunkLength: Int? = nil) {
-        self.model = model
-        cache = model.makeCache()
-        activations = model.makeActivations(chunkLength: chunkLength, allLogits: true)
-        scratch = Matrix(rows: 1, columns: model.configuration.vocabularySize)
+        reader = WindowReader(model, chunkLength: chunkLength)
+        distribution = Distribution(of: model)
     }
 
     /// ln p of ids 1, 2, …, each given those before it in its window.
     ///
     /// - Parameters:
     ///   - ids: at least two, below V.
+    ///   - stride: tokens from one window's beginning to the next, 1 to the context's length.
     ///   - progress: called with the fraction done.
     /// - Returns: one value less than there are ids.
     package mutating func logProbabilities(
-        of ids: [TokenID], progress: (Double) -> Void = { _ in }
+        of ids: [TokenID], stride: Int, progress: (Double) -> Void = { _ in }
     ) -> [Double] {
-        let context = model.configuration.contextLength
         var result: [Double] = []
         result.reserveCapacity(ids.count)
-        var windowStart = 0
-        while result.count < ids.count - 1 {
-            cache.reset()
-            // The last token of a window is predicted only, never read.
-            let end = min(windowStart + context, ids.count - 1)
-            var position = windowStart
-            while position < end {
-                let count = activations.nextChunkCount(of: end - position)
-                model.forward(
-                    ids.span.extracting(position..<position + count), cache: &cache,
-                    activations: &activations, logits: .all)
-                for row in 0..<count where position + row == result.count {
+        let context = reader.model.configuration.contextLength
+        for window in TextWindow.covering(tokenCount: ids.count, length: context, stride: stride) {
+            reader.begin()
+            var position = window.inputs.lowerBound
+            while position < window.inputs.upperBound {
+                let count = reader.chunkCount(of: window.inputs.upperBound - position)
+                reader.forward(ids.span.extracting(position..<position + count))
+                for row in 0..<count where window.scored.contains(position + row) {
+                    distribution.set(reader, row: row)
                     result.append(
-                        Self.logProbability(
-                            of: ids[position + row + 1], in: activations.logits, row: row,
-                            scratch: &scratch, kernels: model.kernels))
+                        distribution.logProbability(
+                            of: ids[position + row + 1], in: reader, row: row))
                 }
                 position += count
                 progress(Double(result.count) / Double(ids.count - 1))
             }
-            windowStart = max(windowStart + 1, end - context / 2)
         }
         return result
     }
 
-    /// logit − max − ln Σ exp(logit − max), the sum in double precision.
-    private static func logProbability(
-        of id: TokenID, in matrix: borrowing Matrix, row: Int, scratch: inout Matrix,
-        kernels: Kernels
-    ) -> Double {
-        let logits = matrix.row(row)
-        var best = logits[0]
-        for index in logits.indices where logits[index] > best { best = logits[index] }
-        var shifted = scratch.mutableRow(0)
-        for index in logits.indices { shifted[index] = logits[index] - best }
-        kernels.exponentials(of: &shifted)
-        var sum = 0.0
-        for index in logits.indices { sum += Double(shifted[index]) }
-        return Double(logits[Int(id)]) - Double(best) - log(sum)
+    /// e to the minus mean.
+    package static func perplexity(_ logProbabilities: [Double]) -> Double {
+        exp(-logProbabilities.reduce(0, +) / Double(logProbabilities.count))
+    }
+}
+
+/// Softmax of one row of logits, its sum in double precision.
+struct Distribution: ~Copyable {
+    private let kernels: Kernels
+    private var shifted: Matrix  // [1, V]
+    /// ln p = logit − shift.
+    private(set) var shift = 0.0
+    /// The likeliest token, the first of equals.
+    private(set) var best = 0
+    /// Σ exp(logit − max).
+    private var sum = 1.0
+
+    init(of model: GPT2) {
+        kernels = model.kernels
+        shifted = Matrix(rows: 1, columns: model.configuration.vocabularySize)
     }
 
-    /// e to the minus mean.
-    package static func perplexity(meanLogProbability mean: Double) -> Double { exp(-mean) }
+    mutating func set(_ reader: borrowing WindowReader, row: Int) {
+        let logits = reader.logits(row)
+        var best = 0
+        for index in logits.indices where logits[index] > logits[best] { best = index }
+        let maximum = logits[best]
+        let sum = Self.exponentials(of: logits, less: maximum, into: &shifted, kernels: kernels)
+        self.best = best
+        self.sum = sum
+        shift = Double(maximum) + log(sum)
+    }
+
+    /// Returns their sum.
+    private static func exponentials(
+        of logits: Span<Float>, less maximum: Float, into matrix: inout Matrix, kernels: Kernels
+    ) -> Double {
+        var row = matrix.mutableRow(0)
+        for index in logits.indices { row[index] = logits[index] - maximum }
+        kernels.exponentials(of: &row)
+        var sum = 0.0
+        for index in logits.indices { sum += Double(row[index]) }
+        return sum
+    }
+
+    func logProbability(
+        of id: TokenID, in reader: borrowing WindowReader, row: Int
+    ) -> Double {
+        Double(reader.logits(row)[Int(id)]) - shift
+    }
+
+    /// Σ p · (ln p − ln q) where this is p, set from the row of `reader`, and q was set from that of `others`.
+    func divergence(
+        in reader: borrowing WindowReader, from other: borrowing Distribution,
+        in others: borrowing WindowReader, row: Int
+    ) -> Double {
+        let weights = shifted.row(0)
+        let logits = reader.logits(row)
+        let otherLogits = others.logits(row)
+        let shifts = other.shift - shift
+        var result = 0.0
+        for index in logits.indices {
+            let difference = Double(logits[index]) - Double(otherLogits[index])
+            result += Double(weights[index]) * (difference + shifts)
+        }
+        return result / sum
+    }
 }

@@ -28,13 +28,14 @@ package struct ContentDigest: Sendable, Hashable {
         let rounds = (values.count - index) / 8
         // Locals, so that the lanes stay in registers.
         var (a, b, c, d) = (lane0, lane1, lane2, lane3)
+        let bytes = values.bytes
         for _ in 0..<rounds {
             // One check of bounds for all eight.
-            let units = values.extracting(index..<index + 8)
-            a = Self.step(a, Self.word(units[0], units[1]))
-            b = Self.step(b, Self.word(units[2], units[3]))
-            c = Self.step(c, Self.word(units[4], units[5]))
-            d = Self.step(d, Self.word(units[6], units[7]))
+            let units = bytes.extracting(index * 4..<index * 4 + 32)
+            a = Self.step(a, Self.word(units, at: 0))
+            b = Self.step(b, Self.word(units, at: 8))
+            c = Self.step(c, Self.word(units, at: 16))
+            d = Self.step(d, Self.word(units, at: 24))
             index &+= 8
         }
         (lane0, lane1, lane2, lane3) = (a, b, c, d)
@@ -121,9 +122,15 @@ package struct ContentDigest: Sendable, Hashable {
         UInt64(low) | UInt64(high) << 32
     }
 
+    /// Two neighbours at once: a word of memory, but where the high one lies first.
     @inline(__always)
-    private static func word(_ low: Float, _ high: Float) -> UInt64 {
-        word(low.bitPattern, high.bitPattern)
+    private static func word(_ bytes: RawSpan, at offset: Int) -> UInt64 {
+        let word = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        #if _endian(big)
+        return word << 32 | word >> 32
+        #else
+        return word
+        #endif
     }
 
     @inline(__always)

@@ -60,10 +60,7 @@ package enum ReferenceQuantization {
     package static func q4(_ x: [Float]) -> Block {
         var extreme: Float = 0
         for value in x where value.magnitude > extreme.magnitude { extreme = value }
-        let factors: [Float] = [
-            -1 / 8, -1 / 7.75, -1 / 8.25, -1 / 8.5, -1 / 8.75, -1 / 9, 1 / 7, 1 / 7.25, 1 / 7.5,
-            1 / 7.75, 1 / 8,
-        ]
+        let factors: [Float] = [-1 / 8, -1 / 8.5, 1 / 7.25, 1 / 7.75]
         let range: ClosedRange<Float> = -8...7
         var best = block(x, scale: half(extreme * factors[0]), in: range)
         for factor in factors.dropFirst() {

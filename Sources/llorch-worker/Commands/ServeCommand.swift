@@ -93,7 +93,8 @@ struct ServeCommand: ParsableCommand {
             var logged = -1
             let loaded = try model.load { fraction in
                 let quarter = Int(fraction * 4)
-                if quarter > logged {
+                // On a terminal the bar tells, and a line would tear it.
+                if quarter > logged, !Output.errorIsTerminal {
                     logged = quarter
                     logger.info(
                         "model_load_progress", metadata: ["percent": "\(quarter * 25)"])

@@ -22,6 +22,9 @@ struct TokenizeCommand: ParsableCommand {
     @Flag(help: "One JSON array of ids; else one token a line, with its text.")
     var json = false
 
+    @Flag(help: "Reads <|endoftext|> as that token; else it is text like any other.")
+    var specialTokens = false
+
     @Option(help: "Tokenizes so many times; prints a JSON object with the nanoseconds of each.")
     var time: Int?
 
@@ -33,7 +36,7 @@ struct TokenizeCommand: ParsableCommand {
         let tokenizer = try Tokenizer(model: model ?? DemoModel.path())
         let bytes = try Input.readAll()
         if let time { return try report(tokenizer, bytes, repetitions: time) }
-        let ids = try tokenizer.tokenize(bytes: bytes.span)
+        let ids = try tokenizer.tokenize(bytes: bytes.span, parsingSpecialTokens: specialTokens)
         if json {
             var writer = JSONWriter()
             writer.beginArray()
