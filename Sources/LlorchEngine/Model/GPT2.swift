@@ -19,14 +19,13 @@ package enum LogitRows: Sendable, Hashable {
 /// Cache and activations are the caller's.
 package struct GPT2: Sendable {
     package let configuration: GPT2Configuration
+    /// How the weights are held.
+    package let precision: Precision
     package let kernels: Kernels
     package let embedding: Embedding
     package let blocks: [TransformerBlock]
     package let finalNorm: LayerNorm
     package let head: Linear  // [C, V], no bias
-
-    /// How the weights are held.
-    package var precision: Precision { head.weight.precision }
 
     /// An empty cache; of halves where weights are rounded too.
     package func makeCache() -> KVCache {

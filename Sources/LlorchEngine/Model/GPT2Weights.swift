@@ -32,6 +32,7 @@ extension GPT2 {
             ? tokens : try loader.table("lm_head.weight", from: &source, progress)
 
         self.configuration = configuration
+        self.precision = precision
         self.kernels = kernels
         self.embedding = Embedding(tokens: tokens, positions: positions)
         self.blocks = blocks
@@ -79,8 +80,8 @@ private struct WeightLoader: ~Copyable {
                 let isTable = tensor.name == "wte.weight" || tensor.name == "lm_head.weight"
                 return PackedMatrix.byteCount(
                     inputSize: tensor.shape[isTable ? 1 : 0],
-                    outputSize: tensor.shape[isTable ? 0 : 1], precision: precision,
-                    kernels: kernels)
+                    outputSize: tensor.shape[isTable ? 0 : 1],
+                    precision: isTable ? precision.ofTables : precision, kernels: kernels)
             })
         total = configuration.requiredTensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     }
@@ -154,7 +155,8 @@ private struct WeightLoader: ~Copyable {
     ) throws -> PackedMatrix {
         let (outputs, inputs) = size(of: name, in: source)
         var builder = PackedMatrix.Builder(
-            inputSize: inputs, outputSize: outputs, precision: precision, kernels: kernels,
+            inputSize: inputs, outputSize: outputs, precision: precision.ofTables,
+            kernels: kernels,
             arena: arena)
         try forEachSlice(
             name, rows: outputs, width: inputs, granule: PackedMatrix.Builder.outputGranule,
