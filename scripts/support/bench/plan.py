@@ -133,7 +133,9 @@ ROWS = ("decode", "decode900", "prefill512", "load", "memory")
 def allowed_bytes(model, precision):
     """Weights × 1.1 and the KV cache of a whole context."""
     shape, kind = MODELS[model], PRECISIONS[precision]
-    weights = ((shape.matrix_weights + shape.table_weights) * kind.stored_bytes
+    # Where everything else has 4 bits, token tables have 8.
+    table_bytes = PRECISIONS["q8" if precision == "q4" else precision].stored_bytes
+    weights = (shape.matrix_weights * kind.stored_bytes + shape.table_weights * table_bytes
                + (shape.small_weights + CONTEXT * shape.width) * 4)
     factor = TARGETS["memory", precision].factor
     return weights * factor + shape.cache_bytes(CONTEXT, kind.cache_bytes)
