@@ -51,9 +51,11 @@ package struct GPT2: Sendable {
             allLogits: allLogits, kernels: kernels)
     }
 
-    /// Tokens of a prefill chunk: as many as keep one block below 50 ms on one AVX2 core (taken as
-    /// 80 GFLOP/s), since cancels are looked for between blocks; whole register tiles of 6 and 4 rows. Quantized
-    /// weights are read so quickly that half as many rows lose nothing, and their buffers are smaller.
+    /// Tokens of a prefill chunk: as many as keep one block below 50 ms.
+    ///
+    /// Cancels are looked for between blocks; one AVX2 core is taken as 80 GFLOP/s. Whole register tiles of
+    /// 6 and 4 rows. Quantized weights are read so quickly that half as many rows lose nothing, and their
+    /// buffers are smaller.
     package var preferredChunkLength: Int {
         let width = configuration.hiddenSize
         let operations = 2 * (4 * width * width + 2 * width * configuration.feedForwardSize)

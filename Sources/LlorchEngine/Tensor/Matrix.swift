@@ -87,11 +87,11 @@ extension Int {
 extension UnsafeMutableRawPointer {
     private static var hugePage: Int { 2 << 20 }
 
-    /// Zeroed bytes on a 2 MiB boundary where the block is large, with huge pages asked for: a decode
-    /// step reads every weight once, and 4 KiB pages cost a tenth of the bandwidth. Large blocks come from
-    /// the system, whose pages are zero when first touched.
+    /// Zeroed bytes, on a 2 MiB boundary and with huge pages asked for where the block is large.
     ///
-    /// Freed with `freePages`. Ends the process when memory is exhausted, as Swift's own allocations do.
+    /// A decode step reads every weight once, and 4 KiB pages cost a tenth of the bandwidth. Large blocks come
+    /// from the system, whose pages are zero when first touched. Freed with `freePages`. Ends the process when
+    /// memory is exhausted, as Swift's own allocations do.
     static func allocateZeroedPages(byteCount: Int) -> UnsafeMutableRawPointer {
         guard byteCount >= hugePage else {
             let memory = unsafe UnsafeMutableRawPointer.allocate(

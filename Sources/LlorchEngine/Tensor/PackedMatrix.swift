@@ -108,7 +108,7 @@ package struct PackedMatrix: Sendable {
         private let layout: Layout
         private let storage: Storage
 
-        /// - Parameter arena: where the panels lie; it has room for them.
+        /// A matrix whose panels lie in an arena that has room for them.
         package init(
             inputSize: Int, outputSize: Int, precision: Precision, kernels: Kernels,
             arena: PageArena
