@@ -124,7 +124,9 @@ def conditions(results):
             f"this run: "
             f"reading {found['read'] / 1e9:.1f} GB/s, f32 {found['f32'] / 1e9:.0f} GFLOP/s (fma), "
             f"bf16 {found['bf16'] / 1e9:.0f} GFLOP/s ({units['bf16_unit']}), "
-            f"8 bit {found['int8'] / 1e9:.0f} GOP/s ({units['int8_unit']})")
+            f"8 bit {found['int8'] / 1e9:.0f} GOP/s ({units['int8_unit']})"
+            + (f", without saturation {found['int8_exact'] / 1e9:.0f} GOP/s "
+               f"({units['int8_exact_unit']})" if "int8_exact" in found else ""))
     return "\n".join(f"- {line}" for line in lines)
 
 

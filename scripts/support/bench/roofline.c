@@ -141,6 +141,23 @@ static double bf16_rate(void) { return f32_rate(); }
 #endif
 RATE(int8_rate, INT8, 8.0 * LANES)
 
+// vpmaddubsw saturates sums of two products; moving the signs to one factor avoids that for one instruction more.
+#if defined __AVX512VNNI__ || (defined __AVXVNNI__ && !defined __AVX512F__)
+static double int8_exact_rate(void) { return int8_rate(); }
+#define INT8_EXACT_UNIT INT8_UNIT
+#else
+#define INT8_EXACT(i)                                                                          \
+    {                                                                                          \
+        __m256 t;                                                                              \
+        __asm__ volatile("vpsignb %3, %2, %1\n\tvpmaddubsw %1, %3, %1\n\tvpmaddwd %3, %1, %1\n\t" \
+                         "vpaddd %1, %0, %0"                                                   \
+                         : "+x"(*(__m256 *)&x##i), "=&x"(t)                                    \
+                         : "x"(*(__m256 *)&a), "x"(*(__m256 *)&b));                            \
+    }
+RATE(int8_exact_rate, INT8_EXACT, 64.0)
+#define INT8_EXACT_UNIT "vpsignb + vpmaddubsw + vpmaddwd"
+#endif
+
 int main(int count, char **arguments) {
     long megabytes = count > 1 ? atol(arguments[1]) : 512;
     if (megabytes < 1 || megabytes > 1 << 16) {
@@ -149,6 +166,7 @@ int main(int count, char **arguments) {
     }
     printf("{\"read\": %.0f, ", read_rate((size_t)megabytes << 20));
     printf("\"f32\": %.0f, \"bf16\": %.0f, \"int8\": %.0f, ", f32_rate(), bf16_rate(), int8_rate());
+    printf("\"int8_exact\": %.0f, \"int8_exact_unit\": \"" INT8_EXACT_UNIT "\", ", int8_exact_rate());
     printf("\"bf16_unit\": \"" BF16_UNIT "\", \"int8_unit\": \"" INT8_UNIT "\"}\n");
     return 0;
 }
