@@ -2,7 +2,7 @@
 // What is done with the windows: PerplexityMeasurement.swift, PrecisionComparison.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-package import LlorchProtocol
+import LlorchProtocol
 
 /// One window of a text: `inputs` are read, and the tokens after `scored` of them are predicted.
 package struct TextWindow: Hashable, Sendable {

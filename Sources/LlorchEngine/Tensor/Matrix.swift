@@ -94,7 +94,7 @@ extension UnsafeMutableRawPointer {
     /// memory is exhausted, as Swift's own allocations do.
     static func allocateZeroedPages(byteCount: Int) -> UnsafeMutableRawPointer {
         guard byteCount >= hugePage else {
-            let memory = unsafe UnsafeMutableRawPointer.allocate(
+            let memory = UnsafeMutableRawPointer.allocate(
                 byteCount: max(byteCount, 1), alignment: 64)
             unsafe memset(memory, 0, byteCount)
             return unsafe memory
