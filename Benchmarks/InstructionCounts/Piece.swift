@@ -1,4 +1,4 @@
-// What is counted: the kernels by their callers in the engine, one token through a small model at each
+// What is counted: the kernels by their callers in the engine and one token through a small model, at each
 // precision, and the tokenizer. Sizes are a head's and a layer's of GPT-2 124M where they are not named.
 // SPDX-License-Identifier: Apache-2.0
 
@@ -22,8 +22,6 @@ struct Piece: Sendable {
 
     static let all: [Piece] =
         [
-            Piece("linear-1-row") { linear(rows: 1, $0) },
-            Piece("linear-12-rows") { linear(rows: 12, $0) },
             Piece("attention-1-row-at-512") { attention(rows: 1, $0) },
             Piece("attention-12-rows-at-512") { attention(rows: 12, $0) },
             Piece("layer-norm-768") { layerNorm($0) },
@@ -31,6 +29,12 @@ struct Piece: Sendable {
         ]
         + Precision.allCases.flatMap { precision in
             [
+                Piece("linear-1-row-\(precision.rawValue)") {
+                    linear(precision, rows: 1, $0)
+                },
+                Piece("linear-12-rows-\(precision.rawValue)") {
+                    linear(precision, rows: 12, $0)
+                },
                 Piece("decode-\(precision.rawValue)") {
                     try forward(precision, tokens: 1, $0)
                 },
@@ -57,15 +61,18 @@ struct Piece: Sendable {
         ]
 
     /// [T, 256] through 256 × 1024 weights, the shape of a head's worth of the feed-forward product.
-    private static func linear(rows: Int, _ kernels: Kernels) {
+    private static func linear(_ precision: Precision, rows: Int, _ kernels: Kernels) {
         let (inputSize, outputSize) = (256, 1024)
         let map = Linear(
             inputSize: inputSize, outputSize: outputSize,
             weights: [Float](repeating: 0.5, count: inputSize * outputSize),
-            bias: [Float](repeating: 0.25, count: outputSize), kernels: kernels)
+            bias: [Float](repeating: 0.25, count: outputSize), precision: precision,
+            kernels: kernels)
+        var quantized = QuantizedRows(
+            rows: rows, columns: inputSize, precision: precision, kernels: kernels)
         let x = Matrix(rows: rows, columns: inputSize)
         var y = Matrix(rows: rows, columns: outputSize)
-        countedRegion { map.forward(x, rows: 0..<rows, into: &y) }
+        countedRegion { map.forward(x, rows: 0..<rows, quantized: &quantized, into: &y) }
     }
 
     /// Scores, softmax and weighted sum of one head of 64 behind 512 positions.
