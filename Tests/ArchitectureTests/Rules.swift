@@ -67,6 +67,7 @@ enum Rules {
         "llorch-worker/BootNumber.swift",  // read(2), write(2)
         "llorch-worker/Output.swift",  // read(2), write(2)
         "llorch-worker/Commands/ModelOptions.swift",  // readlink(2)
+        "llorch-worker/Commands/BenchSession.swift",  // getrusage(2)
     ]
 
     static let maximumLength = 400

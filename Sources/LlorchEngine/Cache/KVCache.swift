@@ -8,20 +8,12 @@
 /// panels of 64 positions, [L][H][S / 64][D][64], because scores are computed with lanes = positions;
 /// values lie position by position, [L][H][S][D], because their sums are computed with lanes = D.
 package struct KVCache: ~Copyable {
-    /// How keys and values are held.
-    package enum Element: Sendable, Hashable {
-        case f32
-        /// IEEE halves: half the bytes to read per token, within 2⁻¹¹ of the value.
-        case f16
-
-        package var byteCount: Int { self == .f32 ? 4 : 2 }
-    }
-
     package let layerCount: Int
     package let headCount: Int
     package let headSize: Int
     package let contextLength: Int
-    package let element: Element
+    /// How keys and values are held: at `f16` a token has half the bytes to read.
+    package let element: StoredElement
     /// S: positions that hold keys and values.
     package private(set) var count = 0
 
@@ -35,7 +27,8 @@ package struct KVCache: ~Copyable {
     private var narrowed: [UInt16]  // [C]: one key or value on its way
 
     package init(
-        layerCount: Int, headCount: Int, headSize: Int, contextLength: Int, element: Element = .f32
+        layerCount: Int, headCount: Int, headSize: Int, contextLength: Int,
+        element: StoredElement = .f32
     ) {
         self.layerCount = layerCount
         self.headCount = headCount
@@ -92,14 +85,11 @@ package struct KVCache: ~Copyable {
     private mutating func scatter<Number: BitwiseCopyable>(
         key: Span<Number>, layer: Int, position: Int
     ) {
-        let lane = position % Self.panel
         for head in 0..<headCount {
-            let row = keyRow(layer, head, position / Self.panel)
-            unsafe keys.withRow(row, as: Number.self) { panel in
-                for d in 0..<headSize {
-                    unsafe panel[d * Self.panel + lane] = key[head * headSize + d]
-                }
-            }
+            keys.set(
+                key.extracting(head * headSize..<(head + 1) * headSize),
+                row: keyRow(layer, head, position / Self.panel), from: position % Self.panel,
+                step: Self.panel)
         }
     }
 
@@ -108,11 +98,9 @@ package struct KVCache: ~Copyable {
         value: Span<Number>, layer: Int, position: Int
     ) {
         for head in 0..<headCount {
-            unsafe values.withRow(layer * headCount + head, as: Number.self) { row in
-                for d in 0..<headSize {
-                    unsafe row[position * valueStride + d] = value[head * headSize + d]
-                }
-            }
+            values.set(
+                value.extracting(head * headSize..<(head + 1) * headSize),
+                row: layer * headCount + head, from: position * valueStride, step: 1)
         }
     }
 
@@ -149,21 +137,17 @@ package struct KVCache: ~Copyable {
 
     /// One position's key, [D]; for tests and inspection.
     package func key(layer: Int, head: Int, position: Int) -> [Float] {
-        let panel = keyPanel(layer: layer, head: head, panel: position / Self.panel)
-        return (0..<headSize).map { float(panel, at: $0 * Self.panel + position % Self.panel) }
+        let row = keyRow(layer, head, position / Self.panel)
+        return (0..<headSize).map {
+            keys.float(row: row, at: $0 * Self.panel + position % Self.panel, element)
+        }
     }
 
     /// One position's value, [D]; for tests and inspection.
     package func value(layer: Int, head: Int, position: Int) -> [Float] {
-        let values = headValues(layer: layer, head: head)
-        return (0..<headSize).map { float(values, at: position * valueStride + $0) }
-    }
-
-    private func float(_ row: RawSpan, at index: Int) -> Float {
-        let offset = index * element.byteCount
-        return switch element {
-        case .f32: unsafe row.unsafeLoad(fromByteOffset: offset, as: Float.self)
-        case .f16: Float(unsafe row.unsafeLoad(fromByteOffset: offset, as: Float16.self))
+        let row = layer * headCount + head
+        return (0..<headSize).map {
+            values.float(row: row, at: position * valueStride + $0, element)
         }
     }
 

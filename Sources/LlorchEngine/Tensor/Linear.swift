@@ -87,7 +87,7 @@ extension Kernels {
     /// - Precondition: `columns` is a multiple of 16 and everything lies inside its matrix.
     func product(
         _ x: borrowing Matrix, at origin: MatrixOrigin, rows: Int, depth: Depth, _ w: RawSpan,
-        of element: KVCache.Element, wStride: Int, columns: Int, into y: inout Matrix,
+        of element: StoredElement, wStride: Int, columns: Int, into y: inout Matrix,
         at target: MatrixOrigin
     ) {
         let (k, last) =
