@@ -21,25 +21,11 @@ import sys
 import tempfile
 import time
 
+from bench.peers.encoders import tiktoken_encoding
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 VOCABULARY = ROOT / "Tests/Fixtures/gpt2-tokenizer"
-# GPT-2's own, written so that tiktoken's engine is quickest with it.
-PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-END_OF_TEXT = "<|endoftext|>"
 DOCUMENT = 65536
-
-
-def tiktoken_gpt2():
-    import tiktoken
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    byte_of = {chr(byte): byte for byte in printable}
-    byte_of.update({chr(256 + index): byte for index, byte in enumerate(others)})
-    vocabulary = json.loads((VOCABULARY / "vocab.json").read_text(encoding="utf-8"))
-    ranks = {bytes(byte_of[character] for character in token): rank
-             for token, rank in vocabulary.items() if token != END_OF_TEXT}
-    return tiktoken.Encoding("gpt2", pat_str=PATTERN, mergeable_ranks=ranks,
-                             special_tokens={END_OF_TEXT: vocabulary[END_OF_TEXT]})
 
 
 def text_of(files, limit):
@@ -102,14 +88,10 @@ def hostile(size):
     }
     texts = {name: unit * (size // len(unit.encode())) for name, unit in repeated.items()}
     # One word in which merges of every rank meet.
-    texts["random letters"] = "".join(choices_of(choice, "etaoinshrdlucmfwypvbgkjqxz", size))
+    texts["random letters"] = "".join(choice.choices("etaoinshrdlucmfwypvbgkjqxz", k=size))
     texts["random ideographs"] = "".join(
         chr(choice.randrange(0x4E00, 0x9FA5)) for _ in range(size // 3))
     return texts
-
-
-def choices_of(choice, alphabet, count):
-    return choice.choices(alphabet, k=count)
 
 
 def cut(text):
@@ -130,9 +112,8 @@ def fnv1a(ids, digest=0xCBF29CE484222325):
 
 
 class Worker:
-    def __init__(self, path, core):
+    def __init__(self, path):
         self.command = [path, "bench", "--model", str(VOCABULARY), "--json"]
-        self.core = core
 
     def bench(self, file, repetitions, documents=False):
         command = [*self.command, "-r", str(repetitions)]
@@ -186,7 +167,7 @@ def endure(worker, tiktoken, name, texts, folder, rounds):
 
 def measure(worker, rounds, folder):
     """Rows of both tables; prints them as they come."""
-    tiktoken = tiktoken_gpt2()
+    tiktoken = tiktoken_encoding(VOCABULARY)
     rows = {"text": [], "hostile": []}
     print("| text | MB | tokens | llorch, MB/s | tiktoken, MB/s | ratio |\n"
           "|---|---:|---:|---:|---:|---:|")
@@ -227,7 +208,7 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or pathlib.Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        rows = measure(Worker(options.worker, options.core), options.rounds, folder)
+        rows = measure(Worker(options.worker), options.rounds, folder)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0 if all(row["same_ids"] for part in rows.values() for row in part) else 1

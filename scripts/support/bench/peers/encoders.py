@@ -4,6 +4,7 @@
 import json
 import time
 
+# GPT-2's own, written so that tiktoken's engine is quickest with it.
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 END_OF_TEXT = "<|endoftext|>"
 
