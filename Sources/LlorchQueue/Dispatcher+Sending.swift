@@ -21,6 +21,7 @@ extension Dispatcher {
             guard let chosen else { continue }
             let name = free[chosen].name
             jobs[id]?.sent(to: name, now: now, configuration)
+            if !entry.ids.isEmpty { counters.resumed += 1 }
             if let message = jobs[id]?.message(now: now) {
                 actions.append(.send(message, worker: name, .jobs))
             }
@@ -34,15 +35,21 @@ extension Dispatcher {
         waiting.removeAll { jobs[$0]?.worker != nil }
     }
 
-    /// Rule 2: no news, so the same copy again; the worker answers each.
+    /// Rule 2: no news, so the same copy again, after what is held by now; the worker answers each.
     mutating func askIfDue(_ id: String, now: Int64, into actions: inout [Action]) {
         guard let entry = jobs[id], let worker = entry.worker, entry.askAt <= now,
             entry.cancelAt == nil
         else { return }
+        if entry.unanswered >= configuration.unansweredLimit {
+            counters.relabelled += 1
+            jobs[id]?.relabel()
+        }
         jobs[id]?.isFresh = false
         jobs[id]?.asked(now: now, configuration)
         counters.resent += 1
-        actions.append(.send(entry.message(now: now), worker: worker, .jobs))
+        if let message = jobs[id]?.message(now: now) {
+            actions.append(.send(message, worker: worker, .jobs))
+        }
     }
 
     mutating func sendDueCancel(_ id: String, now: Int64, into actions: inout [Action]) {

@@ -70,12 +70,12 @@ package final class DispatcherClient {
 
     /// Takes a job, whose events then come from `poll`.
     ///
-    /// A missing seed is chosen here, so that every attempt answers alike.
     /// - Throws: `jobIDConflict`, `queueFull`, or `invalidRequest` for a job too long to send.
     package func submit(_ job: GenerationJob) throws(JobFailure) {
-        var job = job
-        if job.seed == nil { job.seed = .random(in: .min ... .max) }
-        let bytes = DispatcherMessage.job(job, attempt: .max).serialized().count
+        // Later copies also have a seed and the ids held by then: up to 10 digits and a comma each.
+        let bytes =
+            DispatcherMessage.job(job, attempt: .max).serialized().count
+            + 64 + 11 * max(0, job.maximumTokens - job.resumeIDs.count)
         guard bytes <= QueueSocket.maximumJobBytes else {
             throw JobFailure(
                 .invalidRequest,

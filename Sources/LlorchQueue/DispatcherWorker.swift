@@ -47,8 +47,9 @@ package struct DispatcherWorker: Sendable, Hashable {
 extension Dispatcher {
     /// Why jobs are taken back from a worker.
     enum Loss {
-        case restarted
-        case silent
+        /// `crashedOn` is the job that the last process died in, where its successor knows.
+        case restarted(from: UInt64, crashedOn: String?)
+        case silent(boot: UInt64)
         case left
     }
 
@@ -69,8 +70,9 @@ extension Dispatcher {
             counters.fenced += 1
             return false
         }
-        var isRestarted = false
+        var loss: Loss?
         if event.boot > worker.boot {
+            loss = .restarted(from: worker.boot, crashedOn: event.crashedOn)
             let successor = DispatcherWorker(event, now: now)
             worker.boot = successor.boot
             worker.nextSequence = successor.nextSequence
@@ -78,7 +80,6 @@ extension Dispatcher {
             worker.status?.state = .loading
             worker.restUntil = .min
             counters.boots += 1
-            isRestarted = true
         } else if event.sequence > worker.nextSequence {
             counters.gaps += 1
             for id in jobs.keys where jobs[id]?.worker == event.worker {
@@ -89,7 +90,7 @@ extension Dispatcher {
         worker.heardAt = now
         worker.isGone = false
         workersByName[event.worker] = worker
-        if isRestarted { takeBackAll(from: event.worker, .restarted, into: &actions) }
+        if let loss { takeBackAll(from: event.worker, loss, now: now, into: &actions) }
         return true
     }
 
@@ -136,7 +137,7 @@ extension Dispatcher {
             let silence = now - worker.heardAt
             if silence > configuration.silence, !worker.isGone {
                 workersByName[name]?.isGone = true
-                takeBackAll(from: name, .silent, into: &actions)
+                takeBackAll(from: name, .silent(boot: worker.boot), now: now, into: &actions)
             }
             if silence > configuration.forget {
                 workersByName[name] = nil
@@ -147,7 +148,7 @@ extension Dispatcher {
 
     /// Everything sent to the worker is void.
     mutating func takeBackAll(
-        from name: String, _ loss: Loss, into actions: inout [Action]
+        from name: String, _ loss: Loss, now: Int64, into actions: inout [Action]
     ) {
         for id in jobs.keys.sorted() {
             guard let entry = jobs[id], entry.worker == name else { continue }
@@ -156,18 +157,44 @@ extension Dispatcher {
                 continue
             }
             switch loss {
-            case .restarted: counters.movedAfterRestart += 1
-            case .silent: counters.movedAfterSilence += 1
-            case .left: counters.movedAfterRefusal += 1
+            case .restarted(let boot, let crashedOn):
+                counters.movedAfterRestart += 1
+                if crashedOn.map({ $0 == id }) ?? (entry.stage == .running) {
+                    jobs[id]?.blame(.init(worker: name, boot: boot))
+                }
+            case .silent(let boot):
+                counters.movedAfterSilence += 1
+                let holder = DispatchedJob.Holder(worker: name, boot: boot)
+                jobs[id]?.silentHolder = holder
+                if entry.stage == .running { jobs[id]?.blame(holder) }
+            case .left:
+                counters.movedAfterRefusal += 1
             }
-            if loss != .left, entry.stage == .running { jobs[id]?.crashes += 1 }
-            if jobs[id]?.crashes ?? 0 >= configuration.crashLimit {
-                let failure = JobFailure(
-                    .poison, "the worker died \(configuration.crashLimit) times in this job")
-                finish(id, with: .error(failure), into: &actions)
-            } else {
-                putBack(id)
-            }
+            putBack(id)
+            giveUpIfPoison(id, now: now, into: &actions)
         }
+        if case .restarted(let boot, let id?) = loss,
+            let holder = jobs[id]?.silentHolder, holder == .init(worker: name, boot: boot)
+        {
+            jobs[id]?.blame(holder)
+            giveUpIfPoison(id, now: now, into: &actions)
+        }
+    }
+
+    private mutating func giveUpIfPoison(
+        _ id: String, now: Int64, into actions: inout [Action]
+    ) {
+        guard jobs[id]?.crashes ?? 0 >= configuration.crashLimit else { return }
+        let failure = JobFailure(
+            .poison, "the worker died \(configuration.crashLimit) times in this job")
+        giveUp(id, failure, now: now, into: &actions)
+    }
+}
+
+extension WorkerEvent {
+    /// The job that the process before this one died in, where this event tells.
+    fileprivate var crashedOn: String? {
+        if case .heartbeat(let status) = body { return status.crashedOn }
+        return nil
     }
 }

@@ -28,6 +28,8 @@ final class WorkerLink {
     private let controlLock: AddressLock?
     private let jobsAddress: String
     private let controlAddress: String
+    private let note: RunningNote?
+    private var isCrashTold: Bool
 
     private var facts: ModelFacts?
     private var loadProgress: Double? = 0
@@ -67,6 +69,8 @@ final class WorkerLink {
         jobsAddress = options.advertisedJobs ?? jobs.lastEndpoint
         controlAddress = options.advertisedControl ?? control.lastEndpoint
         let boot = BootNumber.next(stateDirectory: options.stateDirectory, logger: logger)
+        note = RunningNote(stateDirectory: options.stateDirectory, logger: logger)
+        isCrashTold = note?.crashedOn == nil
         outbox = Outbox(worker: options.name, boot: boot, limit: options.outboxLimit)
         table = JobTable(limits: options.limits)
         self.logger = logger
@@ -100,7 +104,14 @@ final class WorkerLink {
     // MARK: - Jobs
 
     func startNext() -> (job: GenerationJob, queuedMilliseconds: Int)? {
-        table.startNext(now: now)
+        let next = table.startNext(now: now)
+        if let next { note?.write(next.job.id) }
+        return next
+    }
+
+    /// The backend is idle again.
+    func noteIdle() {
+        note?.write(nil)
     }
 
     /// Sends an event of the running job, without waiting for the next tick.
@@ -223,7 +234,7 @@ final class WorkerLink {
             WorkerStatus(
                 state: state, jobs: jobsAddress, control: controlAddress, running: running,
                 queued: table.queuedCount, free: table.free, model: facts,
-                loadProgress: loadProgress))
+                loadProgress: loadProgress, crashedOn: isCrashTold ? nil : note?.crashedOn))
         reportLosses()
     }
 
@@ -246,6 +257,11 @@ final class WorkerLink {
 
     private func flush() throws(ZMQError) {
         try outbox.flush { bytes throws(ZMQError) in try events.send(bytes) }
+        // The note stays until its news has left, and no longer: it must not be told twice.
+        if !isCrashTold, outbox.sequence > 0 {
+            isCrashTold = true
+            if table.running == nil { note?.write(nil) }
+        }
     }
 
     // MARK: - End
