@@ -51,10 +51,13 @@ class Worker:
         self.log = pathlib.Path(log)
         with self.log.open("ab") as errors:
             self.begin = errors.tell()
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                env={**os.environ, **ENVIRONMENT, **ONE_THREAD}, bufsize=0,
-                preexec_fn=first_steps(core))
+            try:
+                self.process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                    env={**os.environ, **ENVIRONMENT, **ONE_THREAD}, bufsize=0,
+                    preexec_fn=first_steps(core))
+            except OSError as error:
+                raise Failure(f"{command[0]} does not start: {error.strerror}") from None
         self.rest = b""
 
     def ask(self, line):
