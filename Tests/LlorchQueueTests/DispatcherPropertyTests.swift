@@ -64,6 +64,20 @@ import Testing
         }
     }
 
+    /// Where no news is lost, a job that kills its worker meets two of them and no third.
+    @Test(arguments: seeds)
+    func poisonKillsTwiceAndNeighboursAreNotBlamed(seed: UInt64) {
+        let weather = Weather(delay: 250, poison: 0.05, areNotesKept: true)
+        let simulation = run(seed, weather)
+        for client in simulation.clients.values {
+            #expect(client.kills == (client.poisonAt == nil ? 0 : 2), "seed \(seed), \(client.id)")
+            guard client.poisonAt == nil, case .error(let failure)? = client.outcome else {
+                continue
+            }
+            Issue.record("seed \(seed), \(client.id): \(failure)")
+        }
+    }
+
     /// Runs until all is quiet, and checks what holds in any weather.
     private func run(_ seed: UInt64, _ weather: Weather) -> Simulation {
         var simulation = Simulation(seed: seed, weather: weather, jobs: Self.jobs)

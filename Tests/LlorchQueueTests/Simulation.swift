@@ -14,7 +14,7 @@ struct Weather {
     var delay: Int64 = 0
     /// Of a worker, just before an event leaves.
     var deathPerEvent = 0.0
-    /// Freezes of 3, 8 or 15 s: the last long enough to be taken for dead.
+    /// Freezes of 3 to 15 s: long ones are taken for deaths, and some thaw while another has the job.
     var freezesPerSecond = 0.0
     var drainsPerSecond = 0.0
     /// Times of up to 4 s in which a worker cannot be sent to, though it is heard.
@@ -23,6 +23,8 @@ struct Weather {
     var cancels = 0.0
     var deadlines = 0.0
     var poison = 0.0
+    /// Every worker keeps a note of its running job; else every other one.
+    var areNotesKept = false
 }
 
 struct Simulation {
@@ -69,7 +71,7 @@ struct Simulation {
         dispatcher = Dispatcher()
         names = (0..<count).map { "w\($0)" }
         for (number, name) in names.enumerated() {
-            links[name] = Link(hasNotes: number % 2 == 0)
+            links[name] = Link(hasNotes: weather.areNotesKept || number % 2 == 0)
             // Two models, so that tokens of the wrong worker are seen to be wrong.
             workers[name] = SimulatedWorker(
                 name: name, boot: 1, model: UInt32(number % 2))
@@ -87,7 +89,7 @@ struct Simulation {
 
     /// Lets everything happen until every job has its end and every worker is idle.
     mutating func run() {
-        let limit = Int64(jobs) * 2_000 + 600_000
+        let limit = Int64(jobs) * 1_000 + 100_000
         while !isDone, violations.count < 5, let (time, happening) = agenda.next() {
             now = time
             if now > limit {
@@ -161,6 +163,7 @@ struct Simulation {
         if let id = worker.table.running?.jobID, let place = clients[id]?.poisonAt,
             worker.isAt(place)
         {
+            clients[id]?.kills += 1
             die(worker)
             return
         }
@@ -206,10 +209,12 @@ struct Simulation {
             links[name]?.isUp == true, worker.frozenUntil <= now
         else { return }
         if chance(weather.freezesPerSecond / 20) {
-            let times: [Int64] = [3_000, 8_000, 15_000]
-            let time = times.randomElement(using: &random) ?? 3_000
+            let times: [ClosedRange<Int64>] = [3_000...8_000, 9_000...10_600, 15_000...15_000]
+            let time = Int64.random(
+                in: times.randomElement(using: &random) ?? times[0], using: &random)
             worker.frozenUntil = now + time
-            if time > 10_000 { noteDeath(of: worker) }
+            // Its last word may have been a second before.
+            if time >= 9_000 { noteDeath(of: worker) }
         }
         if chance(weather.cutsPerSecond / 20) {
             links[name]?.cutUntil = now + Int64.random(in: 100...4_000, using: &random)
@@ -234,7 +239,9 @@ struct Simulation {
         workers[worker.name] = SimulatedWorker(
             name: worker.name, boot: worker.boot + 1, model: worker.model, crashedOn: crashedOn)
         links[worker.name]?.isUp = false
-        let times: [Int64] = [300, 1_500, 12_000]
+        // Its connection is a new one: what the last process sent may come after its first words.
+        links[worker.name]?.events = 0
+        let times: [Int64] = [10, 300, 1_500, 12_000]
         agenda.plan(.boot(worker.name), at: now + (times.randomElement(using: &random) ?? 300))
     }
 

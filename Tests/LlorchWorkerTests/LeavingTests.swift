@@ -129,4 +129,28 @@ import llorch_worker
         #expect(BootNumber.next(stateDirectory: folder, logger: silent) == future + 2)
         #expect(BootNumber.next(stateDirectory: "/nonexistent", logger: silent) > 0)
     }
+
+    @Test func aNoteOutlivesTheProcessThatDidNotEndItsJob() throws {
+        let folder = try TemporaryDirectory()
+        /// What is found; false where nothing can be noted.
+        func run(
+            _ ids: [String?], in path: String? = nil, meanwhile: () throws -> Void = {}
+        ) rethrows -> (crashedOn: String?, isKept: Bool) {
+            guard let note = RunningNote(stateDirectory: path ?? folder.path, logger: silent)
+            else { return (nil, false) }
+            for id in ids { note.write(id) }
+            try meanwhile()
+            return (note.crashedOn, true)
+        }
+        let long = String(repeating: "é\n", count: 500)
+        #expect(run([long]).crashedOn == nil)
+        // A shorter note over a longer one.
+        #expect(run([long, nil, "short"]).crashedOn == long)
+        #expect(run(["a", nil]).crashedOn == "short")
+        let last = run([]) {
+            #expect(!run(["other"]).isKept, "two processes must not share a note")
+        }
+        #expect(last.crashedOn == nil && last.isKept)
+        #expect(!run([], in: "/nonexistent").isKept)
+    }
 }
