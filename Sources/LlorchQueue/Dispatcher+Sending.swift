@@ -82,7 +82,10 @@ extension Dispatcher {
     private func hasOnlyOtherModels(than entry: DispatchedJob) -> Bool {
         let known = workersByName.values.filter { $0.status != nil }
         return known.contains { $0.isServing }
-            && !known.contains { entry.canContinue(with: $0.status?.model) }
+            && !known.contains { worker in
+                // What loads may turn out to be the same model.
+                worker.status?.state == .loading || entry.canContinue(with: worker.status?.model)
+            }
     }
 
     /// Pings the workers that have jobs with a lease, three times in the shortest lease.
@@ -94,7 +97,7 @@ extension Dispatcher {
             }
             shortest[worker] = min(shortest[worker] ?? .max, Int64(lease))
         }
-        for (worker, lease) in shortest
+        for (worker, lease) in shortest.sorted(by: { $0.key < $1.key })
         where workersByName[worker].map({ $0.pingAt <= now || $0.pingAt > now + lease }) ?? false {
             workersByName[worker]?.pingAt = now + max(1, lease / 3)
             actions.append(.send(.ping(jobID: nil), worker: worker, .control))

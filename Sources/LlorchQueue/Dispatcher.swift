@@ -167,8 +167,9 @@ package struct Dispatcher {
     package mutating func tick(now: Int64) -> [Action] {
         var actions: [Action] = []
         lookForSilence(now: now, into: &actions)
-        let due = jobs.values.filter { $0.isDue(now: now, configuration) }.map(\.job.id)
-        for id in due {
+        // In an order of their own, not a dictionary's: the same inputs give the same actions.
+        let due = jobs.values.filter { $0.isDue(now: now, configuration) }
+        for id in due.sorted(by: { $0.ordinal < $1.ordinal }).map(\.job.id) {
             enforceDeadline(id, now: now, into: &actions)
             sendDueCancel(id, now: now, into: &actions)
             askIfDue(id, now: now, into: &actions)
@@ -215,6 +216,10 @@ package struct Dispatcher {
             }
             workersByName[event.worker]?.unreachableSince = nil
         case .job(let reference, let tokenEvent):
+            if endsCancelled(reference, with: tokenEvent, from: event.worker) {
+                finish(reference.jobID, with: .error(Self.cancelled), into: &actions)
+                break
+            }
             guard isCurrent(reference, event.worker) else { break }
             workersByName[event.worker]?.unreachableSince = nil
             take(tokenEvent, of: reference, from: event.worker, now: now, into: &actions)
@@ -237,6 +242,15 @@ package struct Dispatcher {
         }
         counters.fenced += 1
         return false
+    }
+
+    /// The answer to a cancel has the attempt that the worker knows; a later copy may have been lost.
+    private func endsCancelled(
+        _ reference: JobReference, with event: TokenEvent, from worker: String
+    ) -> Bool {
+        guard let entry = jobs[reference.jobID] else { return false }
+        return event.isTerminal && entry.cancelAt != nil && entry.worker == worker
+            && reference.attempt < entry.attempt
     }
 
     private mutating func take(

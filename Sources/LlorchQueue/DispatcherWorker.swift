@@ -133,7 +133,7 @@ extension Dispatcher {
     // MARK: - Rule 3
 
     mutating func lookForSilence(now: Int64, into actions: inout [Action]) {
-        for (name, worker) in workersByName {
+        for (name, worker) in workersByName.sorted(by: { $0.key < $1.key }) {
             let silence = now - worker.heardAt
             if silence > configuration.silence, !worker.isGone {
                 workersByName[name]?.isGone = true

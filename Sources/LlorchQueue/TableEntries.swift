@@ -136,8 +136,9 @@ struct FinishedJob {
             + entry.pieces.reduce(256) { $0 + 64 + $1.text.utf8.count + 4 * $1.ids.count }
     }
 
-    /// Whether another run may end otherwise. One who cancelled a job and sends a higher attempt wants it
-    /// again.
+    /// Whether another run may end otherwise.
+    ///
+    /// One who cancelled a job and sends a higher attempt wants it again.
     var mayPass: Bool {
         if case .error(let failure) = terminal {
             return failure.retriable || failure.code == .cancelled

@@ -144,6 +144,8 @@ final class QueueLoop {
         records.append(event, to: jobID, now: MonotonicClock.milliseconds())
         if let stream {
             replay(jobID, to: stream)
+            // Of a job whose record was given up; else the stream has it already.
+            stream.deliver(event)
             router.addEnded(stream)
         } else {
             router.deliver(event, to: jobID)

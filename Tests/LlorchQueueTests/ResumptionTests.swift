@@ -91,6 +91,28 @@ import Testing
         #expect(bench.dispatcher.isActive("a"))
     }
 
+    @Test func aWorkerThatLoadsIsWaitedForUntilItsModelIsKnown() throws {
+        var bench = try interrupted()
+        _ = bench.beat("v", digest: "other", at: 4)
+        let loading = WorkerStatus(state: .loading, jobs: "j", control: "c")
+        _ = bench.say(.heartbeat(loading), boot: 2, 5)
+        #expect(bench.dispatcher.tick(now: 6).failures.isEmpty)
+        let other = bench.beat("w", digest: "third", boot: 2, at: 7)
+        #expect((other + bench.dispatcher.tick(now: 8)).failures == [.diverged])
+    }
+
+    @Test func aCancelEndsAJobWhoseLastCopyWasLost() throws {
+        var bench = try interrupted()
+        _ = bench.dispatcher.tick(now: 10_004)
+        let back = bench.beat("w", at: 10_005)
+        #expect(back.sentAttempts(of: "a") == [2])
+        _ = bench.dispatcher.cancel("a", now: 10_006)
+        let answer = bench.say(
+            .job(reference("a", 1), .error(JobFailure(.cancelled, "x"))), 10_007)
+        #expect(answer.failures == [.cancelled])
+        #expect(bench.dispatcher.outCount == 0)
+    }
+
     @Test func aMissingSeedIsChosenOnce() throws {
         var bench = Bench()
         _ = bench.beat("w", at: 0)

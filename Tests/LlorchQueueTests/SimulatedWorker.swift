@@ -53,6 +53,7 @@ final class SimulatedWorker {
     private(set) var known: Set<String> = []
     /// Cancelled here before they came, with the attempt.
     private(set) var cancelledUnseen: [String: UInt32] = [:]
+    private var isLoading: Bool
     private var run: (job: GenerationJob, step: Step)?
 
     init(name: String, boot: UInt64, model: UInt32, crashedOn: String? = nil) {
@@ -60,6 +61,7 @@ final class SimulatedWorker {
         self.boot = boot
         self.model = model
         self.crashedOn = crashedOn
+        isLoading = boot > 1
     }
 
     var isBusy: Bool { table.running != nil || table.queuedCount > 0 }
@@ -115,15 +117,19 @@ final class SimulatedWorker {
         return answers.map(\.body) + [.bye(reason: "drained")]
     }
 
+    /// What it says of itself now; its first word after a restart is that it loads.
     func status() -> WorkerEvent.Body {
-        defer { crashedOn = nil }
+        defer {
+            crashedOn = nil
+            isLoading = false
+        }
+        let facts = ModelFacts(
+            name: "m", digest: "\(model)", precision: "f32", contextLength: 64,
+            vocabularySize: 50_257, memoryBytes: 0)
         return .heartbeat(
             WorkerStatus(
-                state: isBusy ? .busy : .idle, jobs: "j", control: "c",
-                running: table.running?.jobID,
-                model: ModelFacts(
-                    name: "m", digest: "\(model)", precision: "f32", contextLength: 64,
-                    vocabularySize: 50_257, memoryBytes: 0),
+                state: isLoading ? .loading : isBusy ? .busy : .idle, jobs: "j", control: "c",
+                running: table.running?.jobID, model: isLoading ? nil : facts,
                 crashedOn: crashedOn))
     }
 
