@@ -97,7 +97,7 @@ import Testing
         let loading = WorkerStatus(state: .loading, jobs: "j", control: "c")
         _ = bench.say(.heartbeat(loading), boot: 2, 5)
         #expect(bench.dispatcher.tick(now: 6).failures.isEmpty)
-        let other = bench.beat("w", digest: "third", boot: 2, at: 7)
+        let other = bench.beat("w", boot: 2, digest: "third", at: 7)
         #expect((other + bench.dispatcher.tick(now: 8)).failures == [.diverged])
     }
 

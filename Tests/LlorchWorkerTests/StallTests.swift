@@ -96,7 +96,8 @@ private final class UnreadWorker {
 
     init() throws {
         shared = try Shared()
-        folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory()
+        self.folder = folder
         context = try ZMQContext()
         shutdown = try ShutdownSignal()
         func endpoint(_ direction: String, _ name: String) throws -> QueueEndpoint {
