@@ -49,6 +49,14 @@ import Testing
         #expect(counters.fenced > 0, "seed \(seed)")
     }
 
+    /// Workers that were taken for dead come back in the middle of the next attempt, with another model's words.
+    @Test(arguments: seeds)
+    func ghostsOfFrozenWorkersAreNotHeard(seed: UInt64) {
+        let simulation = run(seed, Weather(delay: 300, freezesPerSecond: 0.4))
+        #expect(simulation.dispatcher.counters.movedAfterSilence > 0, "seed \(seed)")
+        #expect(simulation.dispatcher.counters.fenced > 0, "seed \(seed)")
+    }
+
     @Test(arguments: seeds)
     func everythingAtOnce(seed: UInt64) {
         let weather = Weather(
