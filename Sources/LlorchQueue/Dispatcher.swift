@@ -99,7 +99,7 @@ package struct Dispatcher {
     var workersByName: [String: DispatcherWorker] = [:]
     /// The last attempt of jobs that ended: the same id again is another job to workers that still hold
     /// copies, cancels or ends of the first.
-    private var endedAttempts = RecencyCache<UInt32>(maximumCount: 10_000, maximumAge: 15 * 60_000)
+    var endedAttempts = RecencyCache<UInt32>(maximumCount: 10_000, maximumAge: 15 * 60_000)
     private var submitted: UInt64 = 0
     var assigned: UInt64 = 0
 
@@ -240,6 +240,7 @@ package struct Dispatcher {
         {
             return true
         }
+        if jobs[reference.jobID] == nil { workersByName[worker]?.foreign = reference }
         counters.fenced += 1
         return false
     }

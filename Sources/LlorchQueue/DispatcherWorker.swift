@@ -19,6 +19,8 @@ package struct DispatcherWorker: Sendable, Hashable {
     var restUntil = Int64.min
     var unreachableSince: Int64?
     var pingAt = Int64.min
+    /// Of its last event about a job that nobody here knows.
+    var foreign: JobReference?
     /// A running job that nobody here knows, and since when.
     var stranger: Stranger?
     /// Jobs it has or may have.
@@ -107,10 +109,13 @@ extension Dispatcher {
                 worker.stranger = .init(
                     jobID: running, cancelAt: now + configuration.strangerGrace)
             } else if let stranger = worker.stranger, now >= stranger.cancelAt {
-                // A cancel holds for the job whatever attempt the worker knows.
+                // A cancel of a lower attempt than the worker's would not end it.
+                let heard = worker.foreign?.jobID == running ? worker.foreign?.attempt : nil
+                let attempt = max(1, heard ?? 1, endedAttempts.peek(running) ?? 1)
                 actions.append(
                     .send(
-                        .cancel(JobReference(jobID: running, attempt: 1)), worker: name, .control))
+                        .cancel(JobReference(jobID: running, attempt: attempt)), worker: name,
+                        .control))
             }
         } else {
             worker.stranger = nil

@@ -169,7 +169,11 @@ package struct JobTable {
 
     private mutating func cancel(_ reference: JobReference, now: Int64) -> [Answer] {
         let id = reference.jobID
-        if jobs[id] != nil {
+        if let known = jobs[id] {
+            // The job was sent again since; what was cancelled is an attempt that no longer is.
+            guard reference.attempt >= known.attempt else {
+                return [refusal(reference, Self.cancelled)]
+            }
             return end(id, .error(Self.cancelled), isRepeatable: true, now: now)
         }
         if let done = finished.use(id, now: now) {

@@ -23,11 +23,27 @@ struct ClientRecord {
     /// Whose tokens these are; either, while there are none.
     private var models: Set<UInt32> = [0, 1]
 
+    /// Times that it was cancelled and sent again.
+    private(set) var returns = 0
+
     var isEnded: Bool { outcome != nil }
+    var wasCancelled: Bool {
+        if case .error(let failure)? = outcome { return failure.code == .cancelled }
+        return false
+    }
 
     init(id: String, tokens: Int) {
         self.id = id
         self.tokens = tokens
+    }
+
+    /// What was received stays; the rest is asked for.
+    mutating func comeBack() {
+        returns += 1
+        outcome = nil
+        isStarted = false
+        isCancelled = false
+        deadlineAt = nil
     }
 
     /// Takes the next event; returns what is wrong with it.

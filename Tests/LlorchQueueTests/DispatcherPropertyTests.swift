@@ -29,9 +29,11 @@ import Testing
     /// G3: loss alone costs replays, never a second run.
     @Test(arguments: seeds)
     func lossRepeatsAndDelayRunNothingTwice(seed: UInt64) {
-        let weather = Weather(loss: 0.05, duplication: 0.05, delay: 400, cancels: 0.1)
+        let weather = Weather(
+            loss: 0.05, duplication: 0.05, delay: 400, cancels: 0.1, returns: 0.7)
         let simulation = run(seed, weather)
-        let repeated = simulation.clients.values.filter { $0.executions > 1 }.map(\.id)
+        let repeated = simulation.clients.values.filter { $0.executions > 1 + $0.returns }.map(\.id)
+        #expect(simulation.clients.values.contains { $0.returns > 0 }, "seed \(seed)")
         #expect(repeated.isEmpty, "seed \(seed)")
         #expect(simulation.dispatcher.counters.resent > 0, "seed \(seed)")
         #expect(simulation.dispatcher.counters.gaps > 0, "seed \(seed)")
@@ -62,7 +64,7 @@ import Testing
         let weather = Weather(
             loss: 0.03, duplication: 0.03, delay: 300, deathPerEvent: 0.003,
             freezesPerSecond: 0.05, drainsPerSecond: 0.02, cutsPerSecond: 0.1,
-            cancels: 0.1, deadlines: 0.1, poison: 0.01)
+            cancels: 0.1, returns: 0.5, deadlines: 0.1, poison: 0.01)
         let simulation = run(seed, weather)
         let poisonous = simulation.clients.values.filter { $0.poisonAt != nil }
         #expect(!poisonous.isEmpty, "seed \(seed)")
@@ -101,7 +103,7 @@ import Testing
         let counters = simulation.dispatcher.counters
         let moves =
             counters.movedAfterRestart + counters.movedAfterSilence + counters.movedAfterRefusal
-            + counters.relabelled
+            + counters.relabelled + clients.reduce(0) { $0 + $1.returns }
         let further = clients.reduce(0) { $0 + max(0, $1.attempts - 1) }
         #expect(further <= moves, "seed \(seed)")
         #expect(simulation.dispatcher.outCount == 0, "seed \(seed)")

@@ -233,6 +233,25 @@ import Testing
         #expect(table.receive(.job(job("a"), attempt: 3), now: 2).map(\.acceptance) == [.queued])
     }
 
+    @Test func aLateCancelDoesNotEndAJobThatWasSentAgain() {
+        var table = JobTable()
+        _ = table.receive(.job(job("a"), attempt: 2), now: 0)
+        let late = table.receive(.cancel(reference("a", 1)), now: 1)
+        #expect(late.map(\.failure) == [.cancelled])
+        #expect(late.map(\.reference) == [reference("a", 1)], "fenced by who sent the job again")
+        #expect(table.startNext(now: 2)?.job.id == "a")
+        #expect(table.receive(.cancel(reference("a", 2)), now: 3).map(\.failure) == [.cancelled])
+        #expect(table.running == nil)
+    }
+
+    @Test func aStrangersJobIsCancelledByTheAttemptItHas() throws {
+        var bench = Bench()
+        _ = bench.beat("w", running: "ghost", at: 0)
+        _ = bench.say(.job(reference("ghost", 7), token("x", [1], at: 0)), 100)
+        let actions = bench.beat("w", running: "ghost", at: 10_000)
+        #expect(actions.sent.map(\.message) == [.cancel(reference("ghost", 7))])
+    }
+
     @Test func aLostLeaseIsNoEndToAMindfulDispatcher() throws {
         var table = JobTable()
         _ = table.receive(.job(job("a", lease: 100), attempt: 1), now: 0)

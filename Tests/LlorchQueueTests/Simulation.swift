@@ -21,6 +21,8 @@ struct Weather {
     var cutsPerSecond = 0.0
     /// Chances that a job is cancelled, has a deadline, or kills every worker at some token.
     var cancels = 0.0
+    /// Of a cancelled job, that it is sent again after the tokens that were received.
+    var returns = 0.0
     var deadlines = 0.0
     var poison = 0.0
     /// Every worker keeps a note of its running job; else every other one.
@@ -38,6 +40,7 @@ struct Simulation {
         case tick
         case submit
         case cancel(String)
+        case comeBack(String)
     }
 
     /// What is known of a worker's pipes, whichever process is at their end.
@@ -113,6 +116,11 @@ struct Simulation {
         case .cancel(let id):
             clients[id]?.isCancelled = true
             perform(dispatcher.cancel(id, now: now))
+        case .comeBack(let id):
+            guard let client = clients[id], client.isEnded else { return }
+            clients[id]?.comeBack()
+            answered -= 1
+            submit(job(id, tokens: client.tokens, lease: 15_000, resume: client.ids))
         case .tick:
             perform(dispatcher.tick(now: now))
             agenda.plan(.tick, at: now + 20)
@@ -193,13 +201,17 @@ struct Simulation {
                 agenda.plan(.cancel(id), at: now + Int64.random(in: 0...1_000, using: &random))
             }
             clients[id] = client
-            do throws(JobFailure) {
-                perform(try dispatcher.submit(job, now: now))
-            } catch {
-                violations.append("\(id) is refused: \(error)")
-            }
+            submit(job)
         }
         if submitted < jobs { agenda.plan(.submit, at: now + 4) }
+    }
+
+    private mutating func submit(_ job: GenerationJob) {
+        do throws(JobFailure) {
+            perform(try dispatcher.submit(job, now: now))
+        } catch {
+            violations.append("\(job.id) is refused: \(error)")
+        }
     }
 
     // MARK: - What goes wrong
@@ -285,6 +297,10 @@ struct Simulation {
                 let wasEnded = client.isEnded
                 if let violation = client.take(event, now: now) { violations.append(violation) }
                 if client.isEnded, !wasEnded { answered += 1 }
+                if client.wasCancelled, chance(weather.returns) {
+                    let pause = Int64.random(in: 0...500, using: &random)
+                    agenda.plan(.comeBack(id), at: now + pause)
+                }
                 clients[id] = client
             case .send(let message, let name, let channel):
                 check(message)
