@@ -29,6 +29,7 @@ final class WorkerLink {
     private let jobsAddress: String
     private let controlAddress: String
     private let note: RunningNote?
+    private let service: ServiceNotice?
     private var isCrashTold: Bool
 
     private var facts: ModelFacts?
@@ -71,6 +72,7 @@ final class WorkerLink {
         let boot = BootNumber.next(stateDirectory: options.stateDirectory, logger: logger)
         note = RunningNote(stateDirectory: options.stateDirectory, logger: logger)
         isCrashTold = note?.crashedOn == nil
+        service = ServiceNotice()
         outbox = Outbox(worker: options.name, boot: boot, limit: options.outboxLimit)
         table = JobTable(limits: options.limits)
         self.logger = logger
@@ -97,6 +99,7 @@ final class WorkerLink {
     func noteLoaded(_ facts: ModelFacts) throws(ZMQError) {
         self.facts = facts
         loadProgress = nil
+        service?.send(.ready)
         nextHeartbeat = now
         try serve(budget: 0)
     }
@@ -213,12 +216,14 @@ final class WorkerLink {
         isDraining = true
         drainEndsAt = min(drainEndsAt, now + options.drainTimeout)
         nextHeartbeat = now
+        service?.send(.stopping)
         logger.notice("draining", metadata: ["queued": "\(table.queuedCount)"])
         outbox.append(table.drain(now: now))
     }
 
     private func beat() {
         nextHeartbeat = now + Self.heartbeatInterval
+        service?.send(.alive)
         let running = table.running?.jobID
         let state: WorkerStatus.State =
             if isDraining {
