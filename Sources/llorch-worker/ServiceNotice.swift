@@ -46,7 +46,7 @@ package struct ServiceNotice: ~Copyable {
         let bytes = Array(state.rawValue.utf8)
         withUnsafePointer(to: address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                let flags = Int32(MSG_DONTWAIT.rawValue) | Int32(MSG_NOSIGNAL.rawValue)
+                let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
                 _ = sendto(descriptor, bytes, bytes.count, flags, address, length)
             }
         }

@@ -13,6 +13,8 @@ struct ClientRecord {
     var isCancelled = false
     /// Processes that were killed, or frozen for longer than the silence allowed, after they had seen it.
     var deaths = 0
+    /// Processes that left in order after they had seen it: their last words may have been lost.
+    var exits = 0
     /// Processes that it killed.
     var kills = 0
     var executions = 0

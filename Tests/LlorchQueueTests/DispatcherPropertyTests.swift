@@ -97,8 +97,10 @@ import Testing
         #expect(clients.count == Self.jobs, "seed \(seed)")
         let open = clients.filter { !$0.isEnded }.map(\.id)
         #expect(open.isEmpty, "seed \(seed)")
-        // Each attempt is run once, and once more for each process that died with it.
-        let wasteful = clients.filter { $0.executions > max(1, $0.attempts) + $0.deaths }.map(\.id)
+        // Each attempt is run once, and once more for each process that ended with it.
+        let wasteful = clients.filter {
+            $0.executions > max(1, $0.attempts) + $0.deaths + $0.exits
+        }.map(\.id)
         #expect(wasteful.isEmpty, "seed \(seed)")
         let counters = simulation.dispatcher.counters
         let moves =

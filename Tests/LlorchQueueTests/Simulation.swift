@@ -232,6 +232,7 @@ struct Simulation {
             links[name]?.cutUntil = now + Int64.random(in: 100...4_000, using: &random)
         }
         if chance(weather.drainsPerSecond / 20) {
+            for id in worker.known { clients[id]?.exits += 1 }
             say(worker.drain(now: now), worker)
             restart(worker, crashedOn: nil)
         }

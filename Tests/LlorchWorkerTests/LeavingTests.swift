@@ -148,7 +148,7 @@ import llorch_worker
             guard let notice = ServiceNotice(path: path) else { return nil }
             notice.send(state)
             var bytes = [UInt8](repeating: 0, count: 64)
-            let count = recv(listener, &bytes, bytes.count, Int32(MSG_DONTWAIT.rawValue))
+            let count = recv(listener, &bytes, bytes.count, Int32(MSG_DONTWAIT))
             return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
         }
         #expect(told(.ready) == "READY=1")
