@@ -6,7 +6,7 @@ import Glibc
 package import Logging
 
 /// The file `running` of a state directory, held by one process at a time.
-package struct RunningNote: ~Copyable {
+package final class RunningNote {
     /// The job that the process before this one did not survive.
     package let crashedOn: String?
     private let descriptor: Int32
