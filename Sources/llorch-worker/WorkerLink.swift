@@ -119,6 +119,8 @@ final class WorkerLink {
 
     /// Sends an event of the running job, without waiting for the next tick.
     func emit(_ event: TokenEvent) throws(ZMQError) {
+        // Before anyone hears of the end: a death after it is not the job's.
+        if event.isTerminal { note?.write(nil) }
         outbox.append(table.record(event, now: now))
         try flush()
     }
