@@ -167,12 +167,12 @@ import llorch_worker
         let folder = try TemporaryDirectory()
         /// What is found; false where nothing can be noted.
         func run(
-            _ ids: [String?], in path: String? = nil, meanwhile: () throws -> Void = {}
-        ) rethrows -> (crashedOn: String?, isKept: Bool) {
+            _ ids: [String?], in path: String? = nil, meanwhile: () -> Void = {}
+        ) -> (crashedOn: String?, isKept: Bool) {
             guard let note = RunningNote(stateDirectory: path ?? folder.path, logger: silent)
             else { return (nil, false) }
             for id in ids { note.write(id) }
-            try meanwhile()
+            meanwhile()
             return (note.crashedOn, true)
         }
         let long = String(repeating: "é\n", count: 500)
