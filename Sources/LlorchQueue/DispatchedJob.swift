@@ -28,8 +28,8 @@ struct DispatchedJob {
     let ordinal: UInt64
     let deadlineAt: Int64?
 
-    /// Of the copy last sent; 0 before the first.
-    var attempt: UInt32 = 0
+    /// Of the copy last sent; before the first, of the last job of this id, or 0.
+    var attempt: UInt32
     /// Who has that copy; nil while the job waits here.
     var worker: String?
     /// The current attempt was sent once only.
@@ -38,7 +38,8 @@ struct DispatchedJob {
 
     /// When to send the same copy again.
     var askAt: Int64
-    private var askedAt: Int64
+    /// When a copy was last sent.
+    private(set) var askedAt: Int64
     private var isGapOpen = false
     /// When to send the next cancel; nil while nobody wants one.
     var cancelAt: Int64?
@@ -47,23 +48,37 @@ struct DispatchedJob {
     var isAnswered = false
     var isAcceptanceTold = false
     private(set) var isStartTold = false
-    /// Token ids of the pieces the client was given.
-    private(set) var ids: [TokenID] = []
+    /// Token ids that the job came with, and of the pieces the client was given: where any worker goes on.
+    private(set) var ids: [TokenID]
     /// Of the worker that gave them; another model would go on differently.
     private(set) var model: ModelFacts?
 
-    var crashes = 0
-    var failures = 0
-    /// Ends that did not fit, since the last piece that did.
-    private var badEnds = 0
-    private static let badEndLimit = 10
+    /// A process of a worker.
+    struct Holder: Hashable {
+        var worker: String
+        var boot: UInt64
+    }
 
-    init(_ job: GenerationJob, ordinal: UInt64, now: Int64) {
+    /// Who last fell silent with a copy; its next process may tell what it died of.
+    var silentHolder: Holder?
+    private var deaths: Set<Holder> = []
+    /// Processes that died while they ran it.
+    var crashes: Int { deaths.count }
+    var failures = 0
+    /// Copies sent since the last word about the job.
+    private(set) var unanswered = 0
+    /// Events that did not fit, since the last piece that did.
+    private var misfits = 0
+    private static let misfitLimit = 10
+
+    init(_ job: GenerationJob, ordinal: UInt64, after attempt: UInt32, now: Int64) {
         self.job = job
+        self.attempt = attempt
         self.ordinal = ordinal
         deadlineAt = job.deadlineMilliseconds.map { now + Int64($0) }
         askAt = now
         askedAt = now
+        ids = job.resumeIDs
     }
 
     /// Whether time alone asks for something to be done.
@@ -73,9 +88,11 @@ struct DispatchedJob {
         return now >= cancelAt ?? askAt
     }
 
-    /// The copy to send now: the worker counts the deadline from receipt, so time spent is taken off.
+    /// The copy to send now: it goes on after what is held; and the worker counts the deadline from
+    /// receipt, so time spent is taken off.
     func message(now: Int64) -> DispatcherMessage {
         var copy = job
+        copy.resumeIDs = ids
         copy.deadlineMilliseconds = deadlineAt.map { UInt32(clamping: max(1, $0 - now)) }
         return .job(copy, attempt: attempt)
     }
@@ -85,13 +102,33 @@ struct DispatchedJob {
         worker = name
         isFresh = true
         stage = .sent
+        unanswered = 0
         asked(now: now, configuration)
     }
 
+    /// The worker may know the job by an attempt of an earlier dispatcher, and then ignores this one:
+    /// a higher one is only another label to a worker that has the job.
+    mutating func relabel() {
+        attempt += 1
+        unanswered = 0
+    }
+
+    /// Counts each process once, however its death was noticed.
+    mutating func blame(_ holder: Holder) {
+        deaths.insert(holder)
+    }
+
     mutating func asked(now: Int64, _ configuration: Dispatcher.Configuration) {
+        unanswered += 1
         askedAt = now
         askAt = now + configuration.quiet
         isGapOpen = false
+    }
+
+    /// The copy did not leave.
+    mutating func notAsked(now: Int64, _ configuration: Dispatcher.Configuration) {
+        unanswered = max(0, unanswered - 1)
+        askAt = now + configuration.cancelInterval
     }
 
     /// Rule 2 now, but not more often than cancels.
@@ -110,12 +147,14 @@ struct DispatchedJob {
         case (.running, _): stage = .running
         default: break
         }
+        unanswered = 0
         if !isGapOpen { askAt = now + configuration.quiet }
     }
 
     /// Whether a worker with these facts would go on as the client's text began.
     func canContinue(with facts: ModelFacts?) -> Bool {
-        guard let model, let facts else { return true }
+        guard let model else { return true }
+        guard let facts else { return false }
         return model.digest == facts.digest && model.precision == facts.precision
     }
 
@@ -132,12 +171,8 @@ struct DispatchedJob {
             return isStartTold && metrics.tokensOut >= ids.count ? .new : .known
         case .end(let end):
             if isAnswered || isStartTold && end.tokensOut == ids.count { return .new }
-            badEnds += 1
-            if badEnds < Self.badEndLimit { return .gap }
-            return .diverged(
-                JobFailure(
-                    .diverged,
-                    "the worker ends after \(end.tokensOut) tokens, \(ids.count) were received"))
+            return misfit(
+                "the worker ends after \(end.tokensOut) tokens, \(ids.count) were received")
         case .error:
             return .new
         }
@@ -149,18 +184,29 @@ struct DispatchedJob {
         guard isStartTold, piece.index >= 0, !overflow, piece.index <= ids.count else {
             return .gap
         }
-        if end <= ids.count {
-            guard ids[piece.index..<end].elementsEqual(piece.ids) else {
-                return .diverged(
-                    JobFailure(
-                        .diverged, "a second attempt answered with other tokens; set a seed"))
-            }
-            return .known
+        let known = ids[piece.index..<min(end, ids.count)]
+        guard known.elementsEqual(piece.ids.prefix(known.count)) else {
+            return .diverged(
+                JobFailure(.diverged, "a second attempt answered with other tokens; set a seed"))
         }
-        guard piece.index == ids.count else { return .gap }
+        if end <= ids.count { return .known }
+        guard piece.index == ids.count else {
+            return misfit("the worker answers in pieces other than those received")
+        }
+        guard end <= job.maximumTokens else {
+            return .diverged(
+                JobFailure(
+                    .diverged, "the worker answers with more than \(job.maximumTokens) tokens"))
+        }
         ids.append(contentsOf: piece.ids)
-        badEnds = 0
+        misfits = 0
         if model == nil { model = facts }
         return .new
+    }
+
+    /// What may be set right by asking again, but not for ever.
+    private mutating func misfit(_ sentence: String) -> Verdict {
+        misfits += 1
+        return misfits < Self.misfitLimit ? .gap : .diverged(JobFailure(.diverged, sentence))
     }
 }

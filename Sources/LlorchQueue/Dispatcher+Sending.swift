@@ -21,6 +21,7 @@ extension Dispatcher {
             guard let chosen else { continue }
             let name = free[chosen].name
             jobs[id]?.sent(to: name, now: now, configuration)
+            if !entry.ids.isEmpty { counters.resumed += 1 }
             if let message = jobs[id]?.message(now: now) {
                 actions.append(.send(message, worker: name, .jobs))
             }
@@ -34,15 +35,21 @@ extension Dispatcher {
         waiting.removeAll { jobs[$0]?.worker != nil }
     }
 
-    /// Rule 2: no news, so the same copy again; the worker answers each.
+    /// Rule 2: no news, so the same copy again, after what is held by now; the worker answers each.
     mutating func askIfDue(_ id: String, now: Int64, into actions: inout [Action]) {
         guard let entry = jobs[id], let worker = entry.worker, entry.askAt <= now,
             entry.cancelAt == nil
         else { return }
+        if entry.unanswered >= configuration.unansweredLimit {
+            counters.relabelled += 1
+            jobs[id]?.relabel()
+        }
         jobs[id]?.isFresh = false
         jobs[id]?.asked(now: now, configuration)
         counters.resent += 1
-        actions.append(.send(entry.message(now: now), worker: worker, .jobs))
+        if let message = jobs[id]?.message(now: now) {
+            actions.append(.send(message, worker: worker, .jobs))
+        }
     }
 
     mutating func sendDueCancel(_ id: String, now: Int64, into actions: inout [Action]) {
@@ -75,7 +82,10 @@ extension Dispatcher {
     private func hasOnlyOtherModels(than entry: DispatchedJob) -> Bool {
         let known = workersByName.values.filter { $0.status != nil }
         return known.contains { $0.isServing }
-            && !known.contains { entry.canContinue(with: $0.status?.model) }
+            && !known.contains { worker in
+                // What loads may turn out to be the same model.
+                worker.status?.state == .loading || entry.canContinue(with: worker.status?.model)
+            }
     }
 
     /// Pings the workers that have jobs with a lease, three times in the shortest lease.
@@ -87,7 +97,7 @@ extension Dispatcher {
             }
             shortest[worker] = min(shortest[worker] ?? .max, Int64(lease))
         }
-        for (worker, lease) in shortest
+        for (worker, lease) in shortest.sorted(by: { $0.key < $1.key })
         where workersByName[worker].map({ $0.pingAt <= now || $0.pingAt > now + lease }) ?? false {
             workersByName[worker]?.pingAt = now + max(1, lease / 3)
             actions.append(.send(.ping(jobID: nil), worker: worker, .control))

@@ -39,6 +39,8 @@ package struct Dispatcher {
         package var maximumWorkers = 256
         /// A job that was running when its worker died is not sent again after this many deaths.
         package var crashLimit = 2
+        /// Copies without an answer, of a worker that is heard, before the attempt rises.
+        package var unansweredLimit = 3
         /// A job that failed in a retriable way is not sent again after this many failures.
         package var failureLimit = 3
 
@@ -69,6 +71,10 @@ package struct Dispatcher {
     package struct Counters: Sendable, Hashable {
         /// Copies sent because of missing news or a gap.
         package var resent = 0
+        /// Attempts raised because a worker that is heard said nothing of its job.
+        package var relabelled = 0
+        /// Jobs sent to go on after tokens that are held.
+        package var resumed = 0
         /// Jobs taken back from a worker that began anew.
         package var movedAfterRestart = 0
         /// Jobs taken back from a worker that fell silent.
@@ -91,6 +97,9 @@ package struct Dispatcher {
     /// Jobs without a worker, in the order they were submitted.
     var waiting: [String] = []
     var workersByName: [String: DispatcherWorker] = [:]
+    /// The last attempt of jobs that ended: the same id again is another job to workers that still hold
+    /// copies, cancels or ends of the first.
+    var endedAttempts = RecencyCache<UInt32>(maximumCount: 10_000, maximumAge: 15 * 60_000)
     private var submitted: UInt64 = 0
     var assigned: UInt64 = 0
 
@@ -115,7 +124,8 @@ package struct Dispatcher {
 
     /// Takes a job; it leaves only with a terminal event.
     ///
-    /// Without a seed a second attempt may answer with another text, which ends it as `diverged`.
+    /// A missing seed is chosen here, so that every attempt goes on as the first began. Token ids that
+    /// the job brings are taken as held: the client is given what follows them.
     /// - Throws: `jobIDConflict` while the id is in use, `queueFull` when the backlog is full.
     package mutating func submit(
         _ job: GenerationJob, now: Int64
@@ -126,7 +136,11 @@ package struct Dispatcher {
         guard waiting.count < configuration.backlog else {
             throw JobFailure(.queueFull, "\(waiting.count) jobs wait; try again later")
         }
-        jobs[job.id] = DispatchedJob(job, ordinal: submitted, now: now)
+        var job = job
+        if job.seed == nil { job.seed = .random(in: .min ... .max) }
+        endedAttempts.expire(now: now)
+        jobs[job.id] = DispatchedJob(
+            job, ordinal: submitted, after: endedAttempts.peek(job.id) ?? 0, now: now)
         submitted += 1
         waiting.append(job.id)
         var actions: [Action] = []
@@ -153,8 +167,9 @@ package struct Dispatcher {
     package mutating func tick(now: Int64) -> [Action] {
         var actions: [Action] = []
         lookForSilence(now: now, into: &actions)
-        let due = jobs.values.filter { $0.isDue(now: now, configuration) }.map(\.job.id)
-        for id in due {
+        // In an order of their own, not a dictionary's: the same inputs give the same actions.
+        let due = jobs.values.filter { $0.isDue(now: now, configuration) }
+        for id in due.sorted(by: { $0.ordinal < $1.ordinal }).map(\.job.id) {
             enforceDeadline(id, now: now, into: &actions)
             sendDueCancel(id, now: now, into: &actions)
             askIfDue(id, now: now, into: &actions)
@@ -176,7 +191,7 @@ package struct Dispatcher {
                 jobs[job.id]?.attempt -= 1
                 putBack(job.id)
             } else {
-                jobs[job.id]?.askAt = now + configuration.cancelInterval
+                jobs[job.id]?.notAsked(now: now, configuration)
             }
         }
         assign(now: now, into: &actions)
@@ -201,6 +216,10 @@ package struct Dispatcher {
             }
             workersByName[event.worker]?.unreachableSince = nil
         case .job(let reference, let tokenEvent):
+            if endsCancelled(reference, with: tokenEvent, from: event.worker) {
+                finish(reference.jobID, with: .error(Self.cancelled), into: &actions)
+                break
+            }
             guard isCurrent(reference, event.worker) else { break }
             workersByName[event.worker]?.unreachableSince = nil
             take(tokenEvent, of: reference, from: event.worker, now: now, into: &actions)
@@ -208,7 +227,7 @@ package struct Dispatcher {
             counters.malformed += 1
         case .bye:
             workersByName[event.worker]?.isGone = true
-            takeBackAll(from: event.worker, .left, into: &actions)
+            takeBackAll(from: event.worker, .left, now: now, into: &actions)
         }
         assign(now: now, into: &actions)
         return actions
@@ -221,8 +240,18 @@ package struct Dispatcher {
         {
             return true
         }
+        if jobs[reference.jobID] == nil { workersByName[worker]?.foreign = reference }
         counters.fenced += 1
         return false
+    }
+
+    /// The answer to a cancel has the attempt that the worker knows; a later copy may have been lost.
+    private func endsCancelled(
+        _ reference: JobReference, with event: TokenEvent, from worker: String
+    ) -> Bool {
+        guard let entry = jobs[reference.jobID] else { return false }
+        return event.isTerminal && entry.cancelAt != nil && entry.worker == worker
+            && reference.attempt < entry.attempt
     }
 
     private mutating func take(
@@ -235,7 +264,8 @@ package struct Dispatcher {
         jobs[id]?.heard(.running, now: now, configuration)
         switch verdict {
         case .new where event.isTerminal:
-            actions.append(.send(.acknowledge(reference), worker: worker, .control))
+            // Behind all copies sent before: one that came after it would be run again.
+            actions.append(.send(.acknowledge(reference), worker: worker, .jobs))
             end(id, with: event, from: worker, now: now, into: &actions)
         case .new:
             if jobs[id]?.isAnswered == false { actions.append(.deliver(event, jobID: id)) }
@@ -284,6 +314,7 @@ package struct Dispatcher {
     /// Tells the client, unless it was told, and forgets the job.
     mutating func finish(_ id: String, with event: TokenEvent, into actions: inout [Action]) {
         guard let entry = jobs.removeValue(forKey: id) else { return }
+        if entry.attempt > 0 { endedAttempts.insert(entry.attempt, for: id, now: entry.askedAt) }
         if let worker = entry.worker {
             workersByName[worker]?.load -= 1
         } else {

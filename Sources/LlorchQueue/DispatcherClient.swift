@@ -16,7 +16,8 @@ package enum Delivery: Sendable, Hashable {
     case left(worker: String, reason: String)
 }
 
-/// Where a worker is reached.
+/// Where a worker is reached: addresses to connect to, or with `bind:` before them to be bound for a
+/// worker that connects.
 package struct WorkerAddresses: Sendable, Hashable {
     package var jobs: String
     package var control: String
@@ -44,6 +45,8 @@ package final class DispatcherClient {
     private var events: ZMQSocket
     private let lock: AddressLock?
     private var pipes: [String: WorkerPipes] = [:]
+    /// Where each worker's pipes should lead.
+    private var targets: [String: WorkerAddresses] = [:]
     private var ready: [Delivery] = []
     private let addresses: [String: WorkerAddresses]
     private let clock: () -> Int64
@@ -70,12 +73,12 @@ package final class DispatcherClient {
 
     /// Takes a job, whose events then come from `poll`.
     ///
-    /// A missing seed is chosen here, so that every attempt answers alike.
     /// - Throws: `jobIDConflict`, `queueFull`, or `invalidRequest` for a job too long to send.
     package func submit(_ job: GenerationJob) throws(JobFailure) {
-        var job = job
-        if job.seed == nil { job.seed = .random(in: .min ... .max) }
-        let bytes = DispatcherMessage.job(job, attempt: .max).serialized().count
+        // Later copies also have a seed and the ids held by then: up to 10 digits and a comma each.
+        let bytes =
+            DispatcherMessage.job(job, attempt: .max).serialized().count
+            + 64 + 11 * max(0, job.maximumTokens - job.resumeIDs.count)
         guard bytes <= QueueSocket.maximumJobBytes else {
             throw JobFailure(
                 .invalidRequest,
@@ -122,9 +125,12 @@ package final class DispatcherClient {
         return ready
     }
 
-    /// A worker whose addresses cannot be used has no pipes, and so is not reached.
-    private func open(_ worker: String, _ jobs: String, _ control: String) {
-        pipes[worker] = try? WorkerPipes(jobs: jobs, control: control, in: context)
+    /// A worker whose addresses cannot be used has no pipes, and so is not reached; each send tries again.
+    private func open(_ worker: String) {
+        // An address that the old pipes have bound is free only without them.
+        pipes[worker] = nil
+        guard let target = targets[worker] else { return }
+        pipes[worker] = try? WorkerPipes(target, in: context)
     }
 
     private func perform(_ actions: [Dispatcher.Action]) {
@@ -134,13 +140,21 @@ package final class DispatcherClient {
             case .accepted(let jobID): ready.append(.accepted(jobID: jobID))
             case .deliver(let event, let jobID): ready.append(.event(event, jobID: jobID))
             case .connect(let worker, let jobs, let control):
-                let fixed = addresses[worker]
-                open(worker, fixed?.jobs ?? jobs, fixed?.control ?? control)
+                // What a worker announces is only ever connected to.
+                let target =
+                    addresses[worker]
+                    ?? WorkerAddresses(jobs: "connect:" + jobs, control: "connect:" + control)
+                if target != targets[worker] {
+                    targets[worker] = target
+                    open(worker)
+                }
             case .reconnect(let worker):
-                if let old = pipes[worker] { open(worker, old.jobs, old.control) }
+                open(worker)
             case .disconnect(let worker):
                 pipes[worker] = nil
+                targets[worker] = nil
             case .send(let message, let worker, let channel):
+                if pipes[worker] == nil { open(worker) }
                 if pipes[worker]?.send(message, channel) != true {
                     // Its actions belong before those already waiting.
                     actions =
@@ -154,21 +168,18 @@ package final class DispatcherClient {
 
 /// The two sockets of one worker.
 private final class WorkerPipes {
-    let jobs: String
-    let control: String
     private let jobsSocket: ZMQSocket
     private let controlSocket: ZMQSocket
+    private let jobsLock: AddressLock?
+    private let controlLock: AddressLock?
 
-    init(jobs: String, control: String, in context: ZMQContext) throws(QueueAddressError) {
-        self.jobs = jobs
-        self.control = control
-        jobsSocket = try QueueSocket.dispatcherJobs.open(Self.endpoint(jobs), in: context)
-        controlSocket = try QueueSocket.dispatcherControl.open(Self.endpoint(control), in: context)
-    }
-
-    /// What a worker announces is only ever connected to.
-    private static func endpoint(_ address: String) throws(QueueAddressError) -> QueueEndpoint {
-        try QueueEndpoint(parsing: "connect:" + address, default: .connect)
+    init(_ target: WorkerAddresses, in context: ZMQContext) throws(QueueAddressError) {
+        let jobsEndpoint = try QueueEndpoint(parsing: target.jobs, default: .connect)
+        let controlEndpoint = try QueueEndpoint(parsing: target.control, default: .connect)
+        jobsLock = try AddressLock(jobsEndpoint)
+        controlLock = try AddressLock(controlEndpoint)
+        jobsSocket = try QueueSocket.dispatcherJobs.open(jobsEndpoint, in: context)
+        controlSocket = try QueueSocket.dispatcherControl.open(controlEndpoint, in: context)
     }
 
     func send(_ message: DispatcherMessage, _ channel: Dispatcher.Channel) -> Bool {

@@ -19,6 +19,8 @@ package struct DispatcherWorker: Sendable, Hashable {
     var restUntil = Int64.min
     var unreachableSince: Int64?
     var pingAt = Int64.min
+    /// Of its last event about a job that nobody here knows.
+    var foreign: JobReference?
     /// A running job that nobody here knows, and since when.
     var stranger: Stranger?
     /// Jobs it has or may have.
@@ -47,8 +49,9 @@ package struct DispatcherWorker: Sendable, Hashable {
 extension Dispatcher {
     /// Why jobs are taken back from a worker.
     enum Loss {
-        case restarted
-        case silent
+        /// `crashedOn` is the job that the last process died in, where its successor knows.
+        case restarted(from: UInt64, crashedOn: String?)
+        case silent(boot: UInt64)
         case left
     }
 
@@ -69,8 +72,9 @@ extension Dispatcher {
             counters.fenced += 1
             return false
         }
-        var isRestarted = false
+        var loss: Loss?
         if event.boot > worker.boot {
+            loss = .restarted(from: worker.boot, crashedOn: event.crashedOn)
             let successor = DispatcherWorker(event, now: now)
             worker.boot = successor.boot
             worker.nextSequence = successor.nextSequence
@@ -78,7 +82,6 @@ extension Dispatcher {
             worker.status?.state = .loading
             worker.restUntil = .min
             counters.boots += 1
-            isRestarted = true
         } else if event.sequence > worker.nextSequence {
             counters.gaps += 1
             for id in jobs.keys where jobs[id]?.worker == event.worker {
@@ -89,7 +92,7 @@ extension Dispatcher {
         worker.heardAt = now
         worker.isGone = false
         workersByName[event.worker] = worker
-        if isRestarted { takeBackAll(from: event.worker, .restarted, into: &actions) }
+        if let loss { takeBackAll(from: event.worker, loss, now: now, into: &actions) }
         return true
     }
 
@@ -106,10 +109,13 @@ extension Dispatcher {
                 worker.stranger = .init(
                     jobID: running, cancelAt: now + configuration.strangerGrace)
             } else if let stranger = worker.stranger, now >= stranger.cancelAt {
-                // A cancel holds for the job whatever attempt the worker knows.
+                // A cancel of a lower attempt than the worker's would not end it.
+                let heard = worker.foreign?.jobID == running ? worker.foreign?.attempt : nil
+                let attempt = max(1, heard ?? 1, endedAttempts.peek(running) ?? 1)
                 actions.append(
                     .send(
-                        .cancel(JobReference(jobID: running, attempt: 1)), worker: name, .control))
+                        .cancel(JobReference(jobID: running, attempt: attempt)), worker: name,
+                        .control))
             }
         } else {
             worker.stranger = nil
@@ -132,11 +138,11 @@ extension Dispatcher {
     // MARK: - Rule 3
 
     mutating func lookForSilence(now: Int64, into actions: inout [Action]) {
-        for (name, worker) in workersByName {
+        for (name, worker) in workersByName.sorted(by: { $0.key < $1.key }) {
             let silence = now - worker.heardAt
             if silence > configuration.silence, !worker.isGone {
                 workersByName[name]?.isGone = true
-                takeBackAll(from: name, .silent, into: &actions)
+                takeBackAll(from: name, .silent(boot: worker.boot), now: now, into: &actions)
             }
             if silence > configuration.forget {
                 workersByName[name] = nil
@@ -147,7 +153,7 @@ extension Dispatcher {
 
     /// Everything sent to the worker is void.
     mutating func takeBackAll(
-        from name: String, _ loss: Loss, into actions: inout [Action]
+        from name: String, _ loss: Loss, now: Int64, into actions: inout [Action]
     ) {
         for id in jobs.keys.sorted() {
             guard let entry = jobs[id], entry.worker == name else { continue }
@@ -156,18 +162,44 @@ extension Dispatcher {
                 continue
             }
             switch loss {
-            case .restarted: counters.movedAfterRestart += 1
-            case .silent: counters.movedAfterSilence += 1
-            case .left: counters.movedAfterRefusal += 1
+            case .restarted(let boot, let crashedOn):
+                counters.movedAfterRestart += 1
+                if crashedOn.map({ $0 == id }) ?? (entry.stage == .running) {
+                    jobs[id]?.blame(.init(worker: name, boot: boot))
+                }
+            case .silent(let boot):
+                counters.movedAfterSilence += 1
+                let holder = DispatchedJob.Holder(worker: name, boot: boot)
+                jobs[id]?.silentHolder = holder
+                if entry.stage == .running { jobs[id]?.blame(holder) }
+            case .left:
+                counters.movedAfterRefusal += 1
             }
-            if loss != .left, entry.stage == .running { jobs[id]?.crashes += 1 }
-            if jobs[id]?.crashes ?? 0 >= configuration.crashLimit {
-                let failure = JobFailure(
-                    .poison, "the worker died \(configuration.crashLimit) times in this job")
-                finish(id, with: .error(failure), into: &actions)
-            } else {
-                putBack(id)
-            }
+            putBack(id)
+            giveUpIfPoison(id, now: now, into: &actions)
         }
+        if case .restarted(let boot, let id?) = loss,
+            let holder = jobs[id]?.silentHolder, holder == .init(worker: name, boot: boot)
+        {
+            jobs[id]?.blame(holder)
+            giveUpIfPoison(id, now: now, into: &actions)
+        }
+    }
+
+    private mutating func giveUpIfPoison(
+        _ id: String, now: Int64, into actions: inout [Action]
+    ) {
+        guard jobs[id]?.crashes ?? 0 >= configuration.crashLimit else { return }
+        let failure = JobFailure(
+            .poison, "the worker died \(configuration.crashLimit) times in this job")
+        giveUp(id, failure, now: now, into: &actions)
+    }
+}
+
+extension WorkerEvent {
+    /// The job that the process before this one died in, where this event tells.
+    fileprivate var crashedOn: String? {
+        if case .heartbeat(let status) = body { return status.crashedOn }
+        return nil
     }
 }

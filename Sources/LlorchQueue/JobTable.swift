@@ -58,7 +58,8 @@ package struct JobTable {
     private var queue = JobFIFO()
     private var jobBytes = 0
     private var finished: RecencyCache<FinishedJob>
-    private var tombstones: RecencyCache<Void>
+    /// With the attempt that was cancelled: a higher one is another job.
+    private var tombstones: RecencyCache<UInt32>
     private var due = Int64.max
     private var malformedWindow: (second: Int64, count: Int) = (.min, 0)
 
@@ -116,16 +117,20 @@ package struct JobTable {
         if let known = jobs[job.id] {
             guard attempt >= known.attempt else { return [] }
             guard known.fingerprint == Fingerprint(job) else { return [conflict(reference)] }
-            jobs[job.id]?.attempt = attempt
-            jobs[job.id]?.renewLease(now: now)
-            return [accepted(reference, known.isRunning ? .running : .queued)]
-                + known.replay(as: reference, from: job.resumeIDs.count)
+            if known.canReplay(from: job.resumeIDs.count) {
+                jobs[job.id]?.attempt = attempt
+                jobs[job.id]?.renewLease(now: now)
+                if !known.isRunning { adopt(job.resumeIDs, for: job.id) }
+                return [accepted(reference, known.isRunning ? .running : .queued)]
+                    + known.replay(as: reference, from: job.resumeIDs.count)
+            }
+            forget(job.id)
         }
         if let done = finished.use(job.id, now: now) {
             guard attempt >= done.attempt else { return [] }
             guard done.fingerprint == Fingerprint(job) else { return [conflict(reference)] }
             // A higher attempt of a failure that may pass asks for another run.
-            if attempt == done.attempt || !done.mayPass {
+            if attempt == done.attempt || !done.mayPass, done.canReplay(from: job.resumeIDs.count) {
                 finished.insert(
                     done.relabelled(attempt), for: job.id, cost: done.cost, now: now)
                 return [accepted(reference, .done)]
@@ -133,7 +138,7 @@ package struct JobTable {
             }
             finished.remove(job.id)
         }
-        if tombstones.use(job.id, now: now) != nil {
+        if let cancelled = tombstones.use(job.id, now: now), attempt <= cancelled {
             return [refusal(reference, Self.cancelled)]
         }
         return enqueue(job, reference, now: now)
@@ -155,16 +160,28 @@ package struct JobTable {
         return [accepted(reference, .queued)]
     }
 
+    /// Tokens that came meanwhile need not be computed when the job starts.
+    private mutating func adopt(_ resumeIDs: [TokenID], for id: String) {
+        guard let before = jobs[id]?.bytes else { return }
+        jobs[id]?.resume(after: resumeIDs)
+        jobBytes += (jobs[id]?.bytes ?? before) - before
+    }
+
     private mutating func cancel(_ reference: JobReference, now: Int64) -> [Answer] {
         let id = reference.jobID
-        if jobs[id] != nil {
+        if let known = jobs[id] {
+            // The job was sent again since; what was cancelled is an attempt that no longer is.
+            guard reference.attempt >= known.attempt else {
+                return [refusal(reference, Self.cancelled)]
+            }
             return end(id, .error(Self.cancelled), isRepeatable: true, now: now)
         }
         if let done = finished.use(id, now: now) {
             let known = JobReference(jobID: id, attempt: done.attempt)
             return [Answer(.job(known, done.terminal), isRepeatable: true)]
         }
-        tombstones.insert((), for: id, now: now)
+        let attempt = max(reference.attempt, tombstones.peek(id) ?? 0)
+        tombstones.insert(attempt, for: id, now: now)
         return [refusal(reference, Self.cancelled)]
     }
 
@@ -203,18 +220,25 @@ package struct JobTable {
     private mutating func end(
         _ id: String, _ event: TokenEvent, isRepeatable: Bool, isRemembered: Bool = true, now: Int64
     ) -> [Answer] {
-        guard let entry = jobs.removeValue(forKey: id) else { return [] }
-        jobBytes -= entry.bytes
-        if runningID == id { runningID = nil }
+        guard let entry = forget(id) else { return [] }
         if isRemembered {
             let done = FinishedJob(entry, terminal: event)
             finished.insert(done, for: id, cost: done.cost, now: now)
         }
+        let reference = JobReference(jobID: id, attempt: entry.attempt)
+        return [Answer(.job(reference, event), isRepeatable: isRepeatable)]
+    }
+
+    /// Takes a job out of queue or run, without a word.
+    @discardableResult
+    private mutating func forget(_ id: String) -> QueuedJob? {
+        guard let entry = jobs.removeValue(forKey: id) else { return nil }
+        jobBytes -= entry.bytes
+        if runningID == id { runningID = nil }
         let jobs = jobs
         queue.compact(
             { jobs[$0]?.ordinal == $1 && jobs[$0]?.isRunning == false }, live: queuedCount)
-        let reference = JobReference(jobID: id, attempt: entry.attempt)
-        return [Answer(.job(reference, event), isRepeatable: isRepeatable)]
+        return entry
     }
 
     // MARK: - Time

@@ -5,8 +5,8 @@ package import LlorchProtocol
 
 /// What waits for the reader of events.
 ///
-/// Over its limit it takes only what its reader would not ask for again; the worker then pauses the
-/// running job, so that those are few.
+/// At its limit it merges the tokens of each job; where that is not enough, it takes only what its
+/// reader would not ask for again, and the worker pauses the running job, so that those are few.
 package struct Outbox {
     package let worker: String
     package let boot: UInt64
@@ -21,6 +21,8 @@ package struct Outbox {
     private var bodies: [WorkerEvent.Body] = []
     private var head = 0
     private var heartbeat: WorkerStatus?
+    /// Bytes appended since tokens were last merged.
+    private var unmergedBytes = 0
     /// The next event's bytes, kept when libzmq would not take them.
     private var refused: [UInt8]?
 
@@ -41,7 +43,42 @@ package struct Outbox {
             }
             bodies.append(answer.body)
             bytes += answer.body.approximateBytes
+            unmergedBytes += answer.body.approximateBytes
+            // Not for each event anew where there is little to win.
+            if isFull, unmergedBytes > limit / 8 { mergeTokens() }
         }
+    }
+
+    /// Makes one event of token events that follow each other within a job, whatever of other jobs
+    /// is between them.
+    private mutating func mergeTokens() {
+        unmergedBytes = 0
+        var merged: [WorkerEvent.Body] = []
+        var runs: [(place: Int, reference: JobReference, piece: TokenEvent.TokenPiece)] = []
+        /// Which run a job's next tokens may belong to.
+        var open: [JobReference: Int] = [:]
+        for body in bodies[head...] {
+            guard case .job(let reference, let event) = body else {
+                merged.append(body)
+                continue
+            }
+            open[reference] = open[reference].flatMap { run in
+                guard case .token(let piece) = event, runs[run].piece.absorb(piece) else {
+                    return nil
+                }
+                return run
+            }
+            if open[reference] != nil { continue }
+            if case .token(let piece) = event {
+                open[reference] = runs.count
+                runs.append((merged.count, reference, piece))
+            }
+            merged.append(body)
+        }
+        for run in runs { merged[run.place] = .job(run.reference, .token(run.piece)) }
+        bodies = merged
+        head = 0
+        bytes = merged.reduce(0) { $0 + $1.approximateBytes }
     }
 
     /// Replaces a heartbeat that has not left; it goes before all else, being news of now.

@@ -3,7 +3,8 @@
 
 import LlorchProtocol
 
-/// Tells jobs of different content apart, whatever their attempt; resumption and time limits may differ.
+/// Tells jobs of different content apart, whatever their attempt; resumption, time limits and the id of
+/// the request that brought them may differ.
 struct Fingerprint: Hashable {
     private let hash: Int
 
@@ -12,13 +13,14 @@ struct Fingerprint: Hashable {
         content.resumeIDs = []
         content.deadlineMilliseconds = nil
         content.leaseMilliseconds = nil
+        content.correlationID = nil
         hash = content.hashValue
     }
 }
 
 /// A job that waits or runs.
 struct QueuedJob {
-    let job: GenerationJob
+    private(set) var job: GenerationJob
     let fingerprint: Fingerprint
     /// Orders jobs by receipt.
     let ordinal: UInt64
@@ -59,7 +61,8 @@ struct QueuedJob {
             return JobFailure(
                 .inferenceTimeout, "the deadline of \(deadlineAt - receivedAt) ms passed")
         }
-        return JobFailure(.cancelled, "no ping came within the lease")
+        // A dispatcher whose pings were lost still wants it.
+        return JobFailure(.cancelled, "no ping came within the lease", retriable: true)
     }
 
     mutating func record(_ event: TokenEvent) {
@@ -70,11 +73,48 @@ struct QueuedJob {
         }
     }
 
-    /// What a reader who holds this many tokens still misses.
+    /// Whether it has all that a reader who holds this many tokens misses: not where it was itself
+    /// resumed after more, whose text it never had.
+    func canReplay(from held: Int) -> Bool { !isRunning || held >= job.resumeIDs.count }
+
+    /// - Precondition: it has not started.
+    mutating func resume(after ids: [TokenID]) {
+        precondition(!isRunning, "job \(job.id) runs already")
+        job.resumeIDs = ids
+    }
+
+    /// What a reader who holds this many tokens still misses, in few events.
     func replay(as reference: JobReference, from held: Int) -> [Answer] {
-        let first = held == 0 ? started.map { [$0] } ?? [] : []
-        let missing = pieces.filter { $0.index + $0.ids.count > held }.map(TokenEvent.token)
-        return (first + missing).map { Answer(.job(reference, $0), isRepeatable: true) }
+        let missing = pieces.filter { $0.index + $0.ids.count > held }
+        let events = (started.map { [$0] } ?? []) + missing.merged().map(TokenEvent.token)
+        return events.map { Answer(.job(reference, $0), isRepeatable: true) }
+    }
+}
+
+extension TokenEvent.TokenPiece {
+    /// Well below the longest event, whatever escaping makes of the text.
+    private static let mergedBytes = 64 << 10
+
+    /// Takes over a piece that follows at once, unless both together are too long.
+    mutating func absorb(_ next: TokenEvent.TokenPiece) -> Bool {
+        guard next.index == index + ids.count,
+            text.utf8.count + next.text.utf8.count + 11 * (ids.count + next.ids.count)
+                <= Self.mergedBytes
+        else { return false }
+        text += next.text
+        ids += next.ids
+        return true
+    }
+}
+
+extension [TokenEvent.TokenPiece] {
+    /// The same text and ids in fewer pieces.
+    func merged() -> Self {
+        var merged: Self = []
+        for piece in self where merged.isEmpty || !merged[merged.count - 1].absorb(piece) {
+            merged.append(piece)
+        }
+        return merged
     }
 }
 
@@ -97,10 +137,17 @@ struct FinishedJob {
     }
 
     /// Whether another run may end otherwise.
+    ///
+    /// One who cancelled a job and sends a higher attempt wants it again.
     var mayPass: Bool {
-        if case .error(let failure) = terminal { return failure.retriable }
+        if case .error(let failure) = terminal {
+            return failure.retriable || failure.code == .cancelled
+        }
         return false
     }
+
+    /// As for a job that runs.
+    func canReplay(from held: Int) -> Bool { record.canReplay(from: held) }
 
     func relabelled(_ attempt: UInt32) -> FinishedJob {
         var copy = self

@@ -13,10 +13,15 @@ package struct EventFramer: Sendable {
     private var isStarted = false
     private var pieces = 0
     private var tokens = 0
+    /// Tokens of frames that the client has from an earlier response.
+    private let held: Int
 
-    package init(jobID: String, seed: UInt64) {
+    /// `lastEventID` is that of the last frame a client has that comes back: nothing up to it is framed.
+    package init(jobID: String, seed: UInt64, lastEventID: Int? = nil) {
         self.jobID = jobID
         self.seed = seed
+        held = lastEventID ?? 0
+        isStarted = lastEventID != nil
     }
 
     /// The frames of an event; none for a piece without text, two for a failure before `started`.
@@ -38,7 +43,7 @@ package struct EventFramer: Sendable {
             var counted = piece
             counted.index = pieces
             pieces += 1
-            return [frame(.token(counted))]
+            return tokens > held ? [frame(.token(counted))] : []
         case .metrics, .end:
             return [frame(event)]
         case .error:

@@ -22,6 +22,7 @@ package struct EventRouter {
     /// Whether no response waits for an event or has one to take.
     package var isEmpty: Bool { streams.isEmpty && leaving.isEmpty }
     package var count: Int { streams.count }
+    package func isWaiting(_ jobID: String) -> Bool { streams[jobID] != nil }
     package var jobIDs: [String] { Array(streams.keys) }
 
     package mutating func add(_ stream: ResponseStream, for jobID: String) {
@@ -39,6 +40,16 @@ package struct EventRouter {
             streams[jobID] = nil
             leaving.append(stream)
         }
+    }
+
+    /// The response that waits under this id, which then no longer does.
+    package mutating func release(_ jobID: String) -> ResponseStream? {
+        streams.removeValue(forKey: jobID)
+    }
+
+    /// Watches over a response that has all its events.
+    package mutating func addEnded(_ stream: ResponseStream) {
+        leaving.append(stream)
     }
 
     /// Forgets a response; false where another one, or none, waits under this id.

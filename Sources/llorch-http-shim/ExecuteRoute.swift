@@ -20,19 +20,25 @@ package struct ExecuteRoute: Sendable {
 
     package func respond(to request: Request, context: ShimContext) async throws -> Response {
         var job = try await readJob(request)
+        let lastEventID = try Self.lastEventID(of: request)
         let seed = job.seed ?? .random(in: .min ... .max)
-        job.seed = seed
+        // One who comes back need not know the seed that was chosen.
+        if lastEventID == nil { job.seed = seed }
         job.leaseMilliseconds = Self.lease
         job.correlationID = context.correlationID
-        if let refusal = whyNoWorker() { throw Refusal(refusal) }
+        if lastEventID == nil, let refusal = whyNoWorker() { throw Refusal(refusal) }
 
         let stream = ResponseStream(
-            jobID: job.id, seed: seed, timing: timing,
+            jobID: job.id, seed: seed, lastEventID: lastEventID, timing: timing,
             clock: { MonotonicClock.milliseconds() }, timeOfDay: { Date.now.ISO8601Format() },
             close: { [channel = context.channel] in channel.close(promise: nil) })
         let client = ClientPresence(channel: context.channel)
         client.onGone { [queue, id = job.id] in queue.abandon(id, stream) }
-        queue.submit(job, stream)
+        if let lastEventID {
+            queue.resume(job, stream, lastEventID: lastEventID)
+        } else {
+            queue.submit(job, stream)
+        }
         do {
             if case .refused(let failure) = try await stream.opening() {
                 client.forget()
@@ -60,6 +66,18 @@ package struct ExecuteRoute: Sendable {
         } catch {
             throw Refusal(error)
         }
+    }
+
+    /// Of a client that had part of the answer before: the `id` of the last frame it has.
+    private static func lastEventID(of request: Request) throws -> Int? {
+        guard let name = HTTPField.Name("Last-Event-ID"), let text = request.headers[name] else {
+            return nil
+        }
+        guard let id = Int(text), id >= 0 else {
+            throw Refusal(
+                Refusal.lastEventID("Last-Event-ID must be the id of a frame, a count of tokens"))
+        }
+        return id
     }
 
     /// A job is not taken where nobody could run it now.

@@ -39,7 +39,10 @@ struct LlorchHTTPShim: AsyncParsableCommand {
     @Option(
         name: .customLong("worker"),
         help: ArgumentHelp(
-            "Reach a worker by these addresses and not by those it announces. Repeatable.",
+            """
+            Reach a worker by these addresses and not by those it announces; with bind: before them they \
+            are bound here, for a worker that connects. Repeatable.
+            """,
             valueName: "name=jobs,control"))
     var workers: [WorkerArgument] = []
 
@@ -141,7 +144,7 @@ struct WorkerArgument: ExpressibleByArgument {
         let addresses = parts[1].split(separator: ",", omittingEmptySubsequences: false)
         guard addresses.count == 2 else { return nil }
         for address in addresses {
-            guard (try? QueueEndpoint(parsing: "connect:" + address, default: .connect)) != nil
+            guard (try? QueueEndpoint(parsing: String(address), default: .connect)) != nil
             else { return nil }
         }
         name = String(parts[0])

@@ -11,6 +11,9 @@ final class QueueLoop {
     let wakeUp: WakeUp
     private let client: DispatcherClient
     private var router = EventRouter()
+    private var records = StreamRecords()
+    /// Clients that came back before the cancel for their absence was answered.
+    private var returning: [String: ResponseStream] = [:]
     private let options: QueueService.Options
     private let directory: WorkerDirectory
     private let logger: Logger
@@ -35,8 +38,13 @@ final class QueueLoop {
     func run(commands: () -> [QueueService.Command]) throws {
         defer {
             for command in commands() {
-                if case .submit(_, let stream) = command { stream.refuse(Self.draining) }
+                switch command {
+                case .submit(_, let stream), .resume(_, let stream, _):
+                    stream.refuse(Self.draining)
+                default: break
+                }
             }
+            for stream in returning.values { stream.refuse(Self.draining) }
             router.failAll(JobFailure(.internal, "the queue was closed"))
         }
         while true {
@@ -44,9 +52,10 @@ final class QueueLoop {
             for delivery in try client.poll(milliseconds: 100) { hand(delivery) }
             for jobID in router.tick() {
                 logger.notice("client dropped", metadata: ["job_id": LogText.metadata(jobID)])
-                client.cancel(jobID)
+                noteLeft(jobID)
             }
             let now = MonotonicClock.milliseconds()
+            records.expire(now: now)
             giveUpWithoutWorkers(now: now)
             if let due = endAt, due <= now {
                 endAt = nil
@@ -65,13 +74,24 @@ final class QueueLoop {
                 if isDraining { throw Self.draining }
                 try client.submit(job)
                 router.add(stream, for: job.id)
+                records.begin(job)
+            } catch {
+                stream.refuse(error)
+            }
+        case .resume(let job, let stream, let lastEventID):
+            do throws(JobFailure) {
+                try resume(job, stream, after: lastEventID)
             } catch {
                 stream.refuse(error)
             }
         case .cancel(let jobID):
             client.cancel(jobID)
+            if router.isWaiting(jobID) { break }
+            // Nobody is to come back for it.
+            if records[jobID]?.terminal == nil { records.forget(jobID) }
         case .abandon(let jobID, let stream):
-            if router.remove(stream, for: jobID) { client.cancel(jobID) }
+            if returning[jobID] === stream { returning[jobID] = nil }
+            if router.remove(stream, for: jobID) { noteLeft(jobID) }
         case .drain(let timeout):
             isDraining = true
             endAt = endAt ?? MonotonicClock.milliseconds() + timeout
@@ -86,7 +106,7 @@ final class QueueLoop {
     private func hand(_ delivery: Delivery) {
         switch delivery {
         case .accepted: break
-        case .event(let event, let jobID): router.deliver(event, to: jobID)
+        case .event(let event, let jobID): hand(event, of: jobID)
         case .status(let status, let worker, let boot):
             if directory.note(status, of: worker, boot: boot) {
                 logger.info(
@@ -105,10 +125,101 @@ final class QueueLoop {
         }
     }
 
+    // MARK: - Clients that leave and come back
+
+    /// Nobody reads, so nothing is computed; what was said is kept for a while.
+    private func noteLeft(_ jobID: String) {
+        records.setLeft(jobID, at: MonotonicClock.milliseconds())
+        client.cancel(jobID)
+    }
+
+    private func hand(_ event: TokenEvent, of jobID: String) {
+        let isAbsent = records[jobID]?.leftAt != nil
+        let stream = event.isTerminal ? returning.removeValue(forKey: jobID) : nil
+        if isAbsent, case .error = event {
+            // The cancel of a job that was left is no part of its answer.
+            if let stream { continueJob(jobID, for: stream) }
+            return
+        }
+        records.append(event, to: jobID, now: MonotonicClock.milliseconds())
+        if let stream {
+            replay(jobID, to: stream)
+            // Of a job whose record was given up; else the stream has it already.
+            stream.deliver(event)
+            router.addEnded(stream)
+        } else {
+            router.deliver(event, to: jobID)
+        }
+    }
+
+    /// The stream leaves out what its client has.
+    private func replay(_ jobID: String, to stream: ResponseStream) {
+        for event in records[jobID]?.events ?? [] { stream.deliver(event) }
+    }
+
+    /// Gives the client what follows the frame it names: from the record, then as it comes.
+    ///
+    /// A job that was cancelled in the client's absence is submitted again after the tokens that came,
+    /// and goes on exactly as it would have.
+    private func resume(
+        _ job: GenerationJob, _ stream: ResponseStream, after lastEventID: Int
+    ) throws(JobFailure) {
+        guard let record = records[job.id] else {
+            throw Refusal.lastEventID(
+                "nothing of this job is held here; send it without Last-Event-ID")
+        }
+        guard record.fits(job) else {
+            throw JobFailure(.jobIDConflict, "a job of other content has this id")
+        }
+        guard record.hasFrame(id: lastEventID) else {
+            throw Refusal.lastEventID("no frame with this id was sent")
+        }
+        logger.info(
+            "client came back",
+            metadata: [
+                "job_id": LogText.metadata(job.id), "last_event_id": "\(lastEventID)",
+            ])
+        // The connection that was lost may not have been missed here.
+        let former = router.release(job.id) ?? returning.removeValue(forKey: job.id)
+        former?.drop()
+        if record.terminal != nil {
+            replay(job.id, to: stream)
+            router.addEnded(stream)
+        } else if client.dispatcher.isActive(job.id), record.leftAt != nil {
+            returning[job.id] = stream
+        } else if client.dispatcher.isActive(job.id) {
+            replay(job.id, to: stream)
+            router.add(stream, for: job.id)
+        } else {
+            continueJob(job.id, for: stream)
+        }
+    }
+
+    /// Submits a job again that was cancelled in its client's absence.
+    private func continueJob(_ jobID: String, for stream: ResponseStream) {
+        guard let record = records[jobID] else {
+            stream.refuse(Dispatcher.cancelled)
+            return
+        }
+        var job = record.job
+        job.resumeIDs = record.ids
+        do throws(JobFailure) {
+            if isDraining { throw Self.draining }
+            try client.submit(job)
+            records.setLeft(jobID, at: nil)
+            replay(jobID, to: stream)
+            router.add(stream, for: jobID)
+        } catch {
+            stream.refuse(error)
+        }
+    }
+
     /// Ends every stream at once, and then its job.
     private func endAll(_ failure: JobFailure) {
         let jobIDs = router.jobIDs
         router.failAll(failure)
+        for stream in returning.values { stream.refuse(failure) }
+        returning = [:]
         for jobID in jobIDs { client.cancel(jobID) }
     }
 

@@ -13,6 +13,8 @@ import Synchronization
 package final class QueueService: Service, Sendable {
     enum Command: Sendable {
         case submit(GenerationJob, ResponseStream)
+        /// The client of this job comes back and has every frame up to this id.
+        case resume(GenerationJob, ResponseStream, lastEventID: Int)
         case cancel(String)
         /// The client of this response has gone.
         case abandon(String, ResponseStream)
@@ -90,6 +92,11 @@ package final class QueueService: Service, Sendable {
     /// Gives a job to the queue; refusal and events come by the stream.
     package func submit(_ job: GenerationJob, _ stream: ResponseStream) {
         send(.submit(job, stream))
+    }
+
+    /// Gives a client that comes back what follows the frame it names.
+    package func resume(_ job: GenerationJob, _ stream: ResponseStream, lastEventID: Int) {
+        send(.resume(job, stream, lastEventID: lastEventID))
     }
 
     /// Ends a job; unknown ids are no error.

@@ -58,6 +58,13 @@ package struct Refusal: Error, Sendable, Hashable {
         }
     }
 
+    /// A `Last-Event-ID` from which nothing can be given.
+    package static func lastEventID(_ message: String) -> JobFailure {
+        JobFailure(
+            .invalidRequest, message,
+            errors: [FieldError(field: "Last-Event-ID", constraint: "held", message: message)])
+    }
+
     package var response: Response {
         var headers: HTTPFields = [.contentType: "application/json"]
         if status == .serviceUnavailable { headers[.retryAfter] = "1" }

@@ -53,7 +53,7 @@ package final class ResponseStream: Sendable {
     /// `clock` gives monotonic milliseconds, `timeOfDay` ISO 8601 in UTC; `close` ends the connection,
     /// and with it a write that the client does not let end.
     package init(
-        jobID: String, seed: UInt64, timing: Timing = Timing(),
+        jobID: String, seed: UInt64, lastEventID: Int? = nil, timing: Timing = Timing(),
         clock: @escaping @Sendable () -> Int64, timeOfDay: @escaping @Sendable () -> String,
         close: @escaping @Sendable () -> Void = {}
     ) {
@@ -64,8 +64,8 @@ package final class ResponseStream: Sendable {
         submittedAt = clock()
         state = Mutex(
             State(
-                framer: EventFramer(jobID: jobID, seed: seed), progressAt: submittedAt,
-                pingAt: submittedAt + timing.patience))
+                framer: EventFramer(jobID: jobID, seed: seed, lastEventID: lastEventID),
+                progressAt: submittedAt, pingAt: submittedAt + timing.patience))
         // One signal is as good as many: each is answered by taking all there is.
         (signal, signalSource) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }

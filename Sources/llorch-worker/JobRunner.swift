@@ -15,6 +15,7 @@ enum JobRunner {
         _ backend: inout Backend, _ link: WorkerLink
     ) throws(ZMQError) {
         guard let next = link.startNext() else { return }
+        defer { link.noteIdle() }
         var job = next.job
         if job.seed == nil { job.seed = .random(in: .min ... .max) }
         var logger = link.logger

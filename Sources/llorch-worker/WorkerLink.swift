@@ -28,6 +28,9 @@ final class WorkerLink {
     private let controlLock: AddressLock?
     private let jobsAddress: String
     private let controlAddress: String
+    private let note: RunningNote?
+    private let service: ServiceNotice?
+    private var isCrashTold: Bool
 
     private var facts: ModelFacts?
     private var loadProgress: Double? = 0
@@ -67,6 +70,9 @@ final class WorkerLink {
         jobsAddress = options.advertisedJobs ?? jobs.lastEndpoint
         controlAddress = options.advertisedControl ?? control.lastEndpoint
         let boot = BootNumber.next(stateDirectory: options.stateDirectory, logger: logger)
+        note = RunningNote(stateDirectory: options.stateDirectory, logger: logger)
+        isCrashTold = note?.crashedOn == nil
+        service = ServiceNotice()
         outbox = Outbox(worker: options.name, boot: boot, limit: options.outboxLimit)
         table = JobTable(limits: options.limits)
         self.logger = logger
@@ -93,6 +99,7 @@ final class WorkerLink {
     func noteLoaded(_ facts: ModelFacts) throws(ZMQError) {
         self.facts = facts
         loadProgress = nil
+        service?.send(.ready)
         nextHeartbeat = now
         try serve(budget: 0)
     }
@@ -100,11 +107,20 @@ final class WorkerLink {
     // MARK: - Jobs
 
     func startNext() -> (job: GenerationJob, queuedMilliseconds: Int)? {
-        table.startNext(now: now)
+        let next = table.startNext(now: now)
+        if let next { note?.write(next.job.id) }
+        return next
+    }
+
+    /// The backend is idle again.
+    func noteIdle() {
+        note?.write(nil)
     }
 
     /// Sends an event of the running job, without waiting for the next tick.
     func emit(_ event: TokenEvent) throws(ZMQError) {
+        // Before anyone hears of the end: a death after it is not the job's.
+        if event.isTerminal { note?.write(nil) }
         outbox.append(table.record(event, now: now))
         try flush()
     }
@@ -202,12 +218,14 @@ final class WorkerLink {
         isDraining = true
         drainEndsAt = min(drainEndsAt, now + options.drainTimeout)
         nextHeartbeat = now
+        service?.send(.stopping)
         logger.notice("draining", metadata: ["queued": "\(table.queuedCount)"])
         outbox.append(table.drain(now: now))
     }
 
     private func beat() {
         nextHeartbeat = now + Self.heartbeatInterval
+        service?.send(.alive)
         let running = table.running?.jobID
         let state: WorkerStatus.State =
             if isDraining {
@@ -223,7 +241,7 @@ final class WorkerLink {
             WorkerStatus(
                 state: state, jobs: jobsAddress, control: controlAddress, running: running,
                 queued: table.queuedCount, free: table.free, model: facts,
-                loadProgress: loadProgress))
+                loadProgress: loadProgress, crashedOn: isCrashTold ? nil : note?.crashedOn))
         reportLosses()
     }
 
@@ -246,6 +264,11 @@ final class WorkerLink {
 
     private func flush() throws(ZMQError) {
         try outbox.flush { bytes throws(ZMQError) in try events.send(bytes) }
+        // The note stays until its news has left, and no longer: it must not be told twice.
+        if !isCrashTold, outbox.sequence > 0 {
+            isCrashTold = true
+            if table.running == nil { note?.write(nil) }
+        }
     }
 
     // MARK: - End

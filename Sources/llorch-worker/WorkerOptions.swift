@@ -14,7 +14,8 @@ package struct WorkerOptions: Sendable {
     package var advertisedControl: String?
     /// Milliseconds that a running job may still take after SIGTERM.
     package var drainTimeout: Int64 = 5_000
-    /// Where the last boot number is kept, so that a clock set back does not make this process older.
+    /// Where the last boot number is kept, so that a clock set back does not make this process older, and
+    /// the id of the running job, so that the next process can tell what this one died in.
     package var stateDirectory: String?
     package var limits = JobTable.Limits()
     /// Bytes of events that may wait for their reader.

@@ -66,6 +66,7 @@ enum Rules {
         "LlorchProtocol/Wire/JSON/JSONValue.swift",  // strtod(3)
         "llorch-worker/BootNumber.swift",  // read(2), write(2)
         "llorch-worker/Output.swift",  // read(2), write(2)
+        "llorch-worker/ServiceNotice.swift",  // sendto(2)
         "llorch-worker/Commands/ModelOptions.swift",  // readlink(2)
         "llorch-worker/Commands/BenchSession.swift",  // getrusage(2)
     ]

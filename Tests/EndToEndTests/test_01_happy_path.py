@@ -48,6 +48,25 @@ def test_a_resumed_job_goes_on_where_it_was(worker, dispatcher):
         assert next(e for e in events if e["type"] == "token")["i"] == held
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_job_resumed_after_any_piece_goes_on_alike(worker, dispatcher, seed):
+    """Half of this model's tokens are single bytes: characters are cut all over the answer. The stop
+    sequence begins in one piece and ends in another."""
+    members = dict(prompt="Hello", seed=seed, max_tokens=48)
+    text = text_of(dispatcher.finish(dispatcher.send(**members)))
+    members["stop"] = [text[len(text) // 2:][:12]]
+    whole = dispatcher.finish(dispatcher.send(**members))
+    pieces = [event for event in whole if event["type"] == "token"]
+    assert whole[-1]["stop_reason"] == "STOP_SEQUENCE" and len(pieces) > 5
+    for count in range(len(pieces) + 1):
+        held = ids_of(pieces[:count])
+        events = dispatcher.finish(dispatcher.send(resume_ids=held, **members))
+        assert text_of(pieces[:count]) + text_of(events) == text_of(whole)
+        assert held + ids_of(events) == ids_of(whole)
+        for member in ("tokens_out", "stop_reason", "stop_sequence_matched"):
+            assert events[-1][member] == whole[-1][member]
+
+
 def test_the_demo_model_is_the_default(start_worker, dispatcher):
     heartbeat = dispatcher.attach(start_worker())
     assert heartbeat["model"]["name"] == "shakespeare"

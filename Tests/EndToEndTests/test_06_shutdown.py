@@ -99,3 +99,31 @@ def test_a_worker_that_nobody_listens_to_leaves_too(start_worker, dispatcher, ti
     dispatcher.close()
     worker.signal(signal.SIGTERM)
     assert worker.wait(10) == 0
+
+
+def test_the_next_process_tells_which_job_this_one_died_in(
+        start_worker, dispatcher, base_model, tmp_path):
+    directory = tmp_path / "state"
+    directory.mkdir()
+
+    def begin():
+        worker = start_worker(base_model, arguments=["--state-directory", str(directory)])
+        dispatcher.attach(worker)
+        boot = dispatcher.heard[-1]["boot"]
+        beats = [event for event in dispatcher.heard
+                 if event["type"] == "heartbeat" and event["boot"] == boot]
+        return worker, [beat.get("crashed_on") for beat in beats]
+
+    first, told = begin()
+    assert set(told) == {None}
+    job = dispatcher.send(max_tokens=900)
+    dispatcher.until_job(job, "token")
+    first.signal(signal.SIGKILL)
+    first.wait()
+    second, told = begin()
+    assert told[0] == job and set(told[1:]) == {None}
+    dispatcher.finish(dispatcher.send(max_tokens=1))
+    second.signal(signal.SIGKILL)
+    second.wait()
+    _, told = begin()
+    assert set(told) == {None}, "it died idle"

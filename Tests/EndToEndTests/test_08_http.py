@@ -43,15 +43,17 @@ class Shim(Process):
         with self.stream(**members) as events:
             return list(events)
 
-    def stream(self, **members):
-        return EventStream(self.url, {"prompt": "Hello", "max_tokens": 8, **members})
+    def stream(self, *, last_event_id=None, **members):
+        headers = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
+        return EventStream(self.url, {"prompt": "Hello", "max_tokens": 8, **members}, headers)
 
 
 class EventStream:
     """The events of one `POST /execute`, as they come."""
 
-    def __init__(self, url, body):
-        self.request = httpx.stream("POST", f"{url}/execute", json=body, timeout=PATIENCE)
+    def __init__(self, url, body, headers):
+        self.request = httpx.stream(
+            "POST", f"{url}/execute", json=body, headers=headers, timeout=PATIENCE)
 
     def __enter__(self):
         self.response = self.request.__enter__()
@@ -63,14 +65,16 @@ class EventStream:
         return self.request.__exit__(*details)
 
     def _events(self):
-        name = None
+        name = id = None
         for line in self.response.iter_lines():
             if line.startswith("event: "):
                 name = line[7:]
+            elif line.startswith("id: "):
+                id = int(line[4:])
             elif line.startswith("data: "):
                 event = json.loads(line[6:])
                 assert event["type"] == name
-                yield event
+                yield event | {"id": id}
 
 
 def assert_stream(events):
@@ -198,6 +202,82 @@ def test_a_killed_workers_stream_goes_on(shim, serve, base_model, worker_binary,
     assert text_of(heard) == whole["text"]
     assert shim.is_running()
     assert shim.execute(job_id="k2", max_tokens=2)[-1]["type"] == "end"
+
+
+def read_until_tokens(events, count):
+    heard = []
+    while sum(event["type"] == "token" for event in heard) < count:
+        heard.append(next(events))
+    return heard
+
+
+@pytest.mark.parametrize("pause", ["at once", "when the worker is idle", "after the end"])
+def test_a_client_that_comes_back_reads_on(shim, serve, base_model, worker_binary, pause):
+    """Its connections' frames, one after the other, are those of a client that never left."""
+    members = dict(prompt="The quick brown fox", max_tokens=60, seed=11)
+    whole = run_json_lines(worker_binary, "generate", "--model", base_model, "--prompt",
+                           members["prompt"], "--max-tokens", 60, "--seed", 11, "--json")[-1]
+    serve(base_model, "w1")
+    shim.until_healthy()
+    members["job_id"] = "back"
+    heard = []
+    for _ in range(3):
+        held = heard[-1]["id"] if heard else None
+        with shim.stream(last_event_id=held, **members) as events:
+            if pause == "after the end":
+                # The whole answer is on its way, of which the client takes some.
+                rest = list(events)
+                count = next(n for n, e in enumerate(rest) if sum(
+                    r["type"] == "token" for r in rest[:n + 1]) == 10) + 1
+                heard += rest[:count]
+            else:
+                heard += read_until_tokens(events, 10)
+        if pause == "when the worker is idle":
+            shim.until(lambda health: health["workers"][0]["state"] == "idle")
+    with shim.stream(last_event_id=heard[-1]["id"], **members) as events:
+        heard += list(events)
+    assert_stream(heard)
+    assert heard[-1]["type"] == "end", heard[-1]
+    assert text_of(heard) == whole["text"]
+    ids = [event["id"] for event in heard]
+    assert ids == sorted(ids) and ids[-1] == heard[-1]["tokens_out"]
+
+
+def test_a_worker_killed_in_the_absence_of_the_client(shim, serve, base_model, worker_binary):
+    members = dict(prompt="The quick brown fox", max_tokens=40, seed=12, job_id="away")
+    whole = run_json_lines(worker_binary, "generate", "--model", base_model, "--prompt",
+                           members["prompt"], "--max-tokens", 40, "--seed", 12, "--json")[-1]
+    worker = serve(base_model, "w1")
+    shim.until_healthy()
+    with shim.stream(**members) as events:
+        heard = read_until_tokens(events, 10)
+    worker.signal(signal.SIGKILL)
+    worker.wait()
+    serve(base_model, "w1", ports=(worker.jobs_port, worker.control_port))
+    with shim.stream(last_event_id=heard[-1]["id"], **members) as events:
+        heard += list(events)
+    assert_stream(heard)
+    assert text_of(heard) == whole["text"]
+
+
+def test_nothing_is_made_up_for_a_stranger_who_comes_back(shim, serve, tiny_model):
+    serve(tiny_model, "w1")
+    shim.until_healthy()
+    shim.execute(job_id="known", seed=1)
+
+    def status(last_event_id, **members):
+        answer = httpx.post(
+            f"{shim.url}/execute", timeout=PATIENCE, headers={"Last-Event-ID": last_event_id},
+            json={"job_id": "known", "prompt": "Hello", "max_tokens": 8, **members})
+        fields = [error["field"] for error in answer.json()["errors"]]
+        return answer.status_code, fields
+
+    assert status("3", job_id="unknown") == (400, ["Last-Event-ID"])
+    assert status("99") == (400, ["Last-Event-ID"])
+    assert status("-1") == (400, ["Last-Event-ID"])
+    assert status("x") == (400, ["Last-Event-ID"])
+    assert status("0", prompt="Other") == (409, ["job_id"])
+    assert status("0", seed=2) == (409, ["job_id"])
 
 
 def test_sigterm_ends_both_cleanly(shim, serve, tiny_model):

@@ -25,13 +25,14 @@ struct Bench {
 
     mutating func beat(
         _ worker: String, _ state: WorkerStatus.State = .idle, boot: UInt64 = 1,
-        digest: String = "d", running: String? = nil, at now: Int64
+        digest: String = "d", running: String? = nil, crashedOn: String? = nil, at now: Int64
     ) -> [Dispatcher.Action] {
         let model = ModelFacts(
             name: "m", digest: digest, precision: "f32", contextLength: 8, vocabularySize: 8,
             memoryBytes: 0)
         let status = WorkerStatus(
-            state: state, jobs: "j", control: "c", running: running, model: model)
+            state: state, jobs: "j", control: "c", running: running, model: model,
+            crashedOn: crashedOn)
         return say(.heartbeat(status), worker: worker, boot: boot, now)
     }
 }
@@ -47,6 +48,14 @@ extension [Dispatcher.Action] {
     func sentAttempts(of id: String) -> [UInt32] {
         sent.compactMap { message, _ in
             if case .job(let job, let attempt) = message, job.id == id { return attempt }
+            return nil
+        }
+    }
+
+    /// Of the copies sent, in order: the token ids after which the job is to go on.
+    func resumptions(of id: String) -> [[TokenID]] {
+        sent.compactMap { message, _ in
+            if case .job(let job, _) = message, job.id == id { return job.resumeIDs }
             return nil
         }
     }

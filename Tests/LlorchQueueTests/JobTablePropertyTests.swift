@@ -38,6 +38,8 @@ private struct Run {
     var now: Int64 = 0
     var open: [String: Progress] = [:]
     var endings = 0
+    /// Under which each job was last accepted.
+    private var attempts: [String: UInt32] = [:]
     var violations: [String] = []
     private var backend = ScriptedBackend()
 
@@ -82,7 +84,9 @@ private struct Run {
 
     private mutating func send(_ message: DispatcherMessage) {
         check(table.receive(message, now: now), live: false)
-        if case .cancel(let reference) = message, table.running?.jobID == reference.jobID {
+        if case .cancel(let reference) = message, let running = table.running,
+            running.jobID == reference.jobID, running.attempt <= reference.attempt
+        {
             violations.append("cancelled, yet running: \(reference.jobID)")
         }
     }
@@ -92,12 +96,16 @@ private struct Run {
         var isReplay = false
         for answer in answers {
             guard let id = answer.reference?.jobID else { continue }
+            let attempt = answer.reference?.attempt ?? 0
             if let state = answer.acceptance {
                 isReplay = true
+                attempts[id] = attempt
                 if state == .queued, open[id] == nil { open[id] = .accepted }
                 if state == .done, open[id] != nil { violations.append("done, yet open: \(id)") }
             } else if let event = answer.event {
                 if isReplay || answer.failure == .jobIDConflict { continue }
+                // The answer to a cancel of an earlier attempt, which is over already.
+                if !live, attempt < attempts[id] ?? 0 { continue }
                 follow(event, of: id, live: live)
             }
         }

@@ -34,10 +34,10 @@ import Testing
         var table = finishedTable(tokens: 3)
         let all = table.receive(.job(job("a", tokens: 3), attempt: 1), now: 9)
         #expect(all.first?.acceptance == .done)
-        #expect(all.compactMap(\.event) == [started] + pieces(0..<3) + [end(tokens: 3)])
+        #expect(all.compactMap(\.event) == [started, merged(0..<3), end(tokens: 3)])
         let held = job("a", tokens: 3, resume: [1, 2])
         let rest = table.receive(.job(held, attempt: 1), now: 9)
-        #expect(rest.compactMap(\.event) == pieces(2..<3) + [end(tokens: 3)])
+        #expect(rest.compactMap(\.event) == [started, merged(2..<3), end(tokens: 3)])
     }
 
     @Test func aHigherAttemptRelabelsAndALowerIsIgnored() {
@@ -188,6 +188,11 @@ import Testing
 
     private func pieces(_ range: Range<Int>) -> [TokenEvent] {
         range.map { .token(ScriptedBackend.piece(of: "a", at: $0)) }
+    }
+
+    private func merged(_ range: Range<Int>) -> TokenEvent {
+        let pieces = range.map { ScriptedBackend.piece(of: "a", at: $0) }
+        return token(pieces.map(\.text).joined(), pieces.flatMap(\.ids), at: range.lowerBound)
     }
 }
 

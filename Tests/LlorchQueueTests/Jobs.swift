@@ -27,6 +27,10 @@ func end(tokens: Int) -> TokenEvent {
             promptTokens: 1, prefillMilliseconds: 0))
 }
 
+func token(_ text: String, _ ids: [TokenID], at index: Int) -> TokenEvent {
+    .token(.init(text: text, ids: ids, index: index))
+}
+
 extension Answer {
     /// The job event in it, if it is one.
     var event: TokenEvent? {

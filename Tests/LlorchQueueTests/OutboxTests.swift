@@ -60,6 +60,59 @@ import Testing
         #expect(outbox.bytes > before)
     }
 
+    @Test func aFullOutboxMergesTheTokensOfEachJob() throws {
+        var outbox = Outbox(worker: "w", boot: 1, limit: 40_000)
+        let other = Answer(
+            .accepted(reference("other"), .init(state: .queued, position: 0, free: 0)),
+            isRepeatable: true)
+        var expected: [String: [TokenID]] = [:]
+        for place in 0..<600 {
+            // Two runs of one job after another: tokens of different attempts are never joined.
+            let attempt: UInt32 = place < 300 ? 1 : 2
+            let piece = token("é", [UInt32(place)], at: place)
+            expected["\(attempt)", default: []].append(UInt32(place))
+            outbox.append([Answer(.job(reference("a", attempt), piece), isRepeatable: false)])
+            if place.isMultiple(of: 50) { outbox.append([other]) }
+            #expect(!outbox.isFull, "600 tokens in one event each would be \(600 * 168) bytes")
+        }
+        var got: [String: [TokenID]] = [:]
+        var text = ""
+        var events = 0
+        try outbox.flush { bytes in
+            guard case .job(let reference, .token(let piece)) = try WorkerEvent(parsing: bytes).body
+            else { return true }
+            events += 1
+            #expect(piece.index == Int(piece.ids[0]))
+            got["\(reference.attempt)", default: []] += piece.ids
+            text += piece.text
+            return true
+        }
+        #expect(got == expected)
+        #expect(text == String(repeating: "é", count: 600))
+        #expect(events < 300)
+        #expect(outbox.bytes == 0)
+        #expect(outbox.dropped == 0)
+    }
+
+    @Test func whatTheLastProcessDiedInIsToldByTheFirstHeartbeatThatLeaves() throws {
+        var outbox = Outbox(worker: "w", boot: 1)
+        var first = status(queued: 0)
+        first.crashedOn = "a"
+        outbox.put(first)
+        outbox.put(status(queued: 1))
+        var told: [String?] = []
+        func take(_ bytes: [UInt8]) throws -> Bool {
+            if case .heartbeat(let status) = try WorkerEvent(parsing: bytes).body {
+                told.append(status.crashedOn)
+            }
+            return true
+        }
+        try outbox.flush(take)
+        outbox.put(status(queued: 2))
+        try outbox.flush(take)
+        #expect(told == ["a", nil])
+    }
+
     private func answer(_ number: Int) -> Answer {
         Answer(.job(reference("j\(number)"), end(tokens: 1)), isRepeatable: false)
     }

@@ -129,4 +129,61 @@ import llorch_worker
         #expect(BootNumber.next(stateDirectory: folder, logger: silent) == future + 2)
         #expect(BootNumber.next(stateDirectory: "/nonexistent", logger: silent) > 0)
     }
+
+    @Test func systemdIsToldWhereItAsks() throws {
+        let folder = try TemporaryDirectory()
+        let path = "\(folder.path)/notify"
+        let listener = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        defer { close(listener) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        try #require(bound == 0)
+        func told(_ state: ServiceNotice.State) -> String? {
+            guard let notice = ServiceNotice(path: path) else { return nil }
+            notice.send(state)
+            var bytes = [UInt8](repeating: 0, count: 64)
+            let count = recv(listener, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+            return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
+        }
+        #expect(told(.ready) == "READY=1")
+        #expect(told(.alive) == "WATCHDOG=1")
+        func isRefused(_ path: String) -> Bool {
+            guard let notice = ServiceNotice(path: path) else { return true }
+            notice.send(.alive)
+            return false
+        }
+        #expect(isRefused("") && isRefused("relative"))
+        #expect(isRefused("/" + String(repeating: "x", count: 200)))
+        #expect(!isRefused("/nobody/listens/here"), "a send to nobody is no error")
+    }
+
+    @Test func aNoteOutlivesTheProcessThatDidNotEndItsJob() throws {
+        let folder = try TemporaryDirectory()
+        /// What is found; false where nothing can be noted.
+        func run(
+            _ ids: [String?], in path: String? = nil, meanwhile: () -> Void = {}
+        ) -> (crashedOn: String?, isKept: Bool) {
+            guard let note = RunningNote(stateDirectory: path ?? folder.path, logger: silent)
+            else { return (nil, false) }
+            for id in ids { note.write(id) }
+            meanwhile()
+            return (note.crashedOn, true)
+        }
+        let long = String(repeating: "é\n", count: 500)
+        #expect(run([long]).crashedOn == nil)
+        // A shorter note over a longer one.
+        #expect(run([long, nil, "short"]).crashedOn == long)
+        #expect(run(["a", nil]).crashedOn == "short")
+        let last = run([]) {
+            #expect(!run(["other"]).isKept, "two processes must not share a note")
+        }
+        #expect(last.crashedOn == nil && last.isKept)
+        #expect(!run([], in: "/nonexistent").isKept)
+    }
 }

@@ -1,4 +1,5 @@
-"""The part of scripts/demo that talks: one job over ZeroMQ, the same over HTTP, and a clean end.
+"""The part of scripts/demo that talks: one job over ZeroMQ, the same over HTTP, and a clean end. With
+--kill a worker is killed in the middle of a third.
 
 Run by scripts/demo, which has built the programs. What it shows is what a client of one's own would do.
 """
@@ -88,13 +89,19 @@ def free_ports(count):
 class Program:
     """One of the two programs, with its log."""
 
-    def __init__(self, folder, *command):
-        self.name = pathlib.Path(command[0]).name
+    def __init__(self, folder, *command, name=None):
+        self.name = name or pathlib.Path(command[0]).name
         self.log = pathlib.Path(folder) / f"{self.name}.log"
+        self.command = command
         show_command(command)
-        with open(self.log, "wb") as output:
+        self.start()
+
+    def start(self):
+        """Once more where it was killed; the log goes on."""
+        with open(self.log, "ab") as output:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
+                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                cwd=ROOT)
 
     def check(self):
         if self.process.poll() is not None:
@@ -109,6 +116,10 @@ class Program:
         if status:
             raise Failure(f"{self.name} ended with {status} after SIGTERM, not with 0")
         good(f"{self.name} ended with 0")
+
+    def has_logged(self, message, job_id):
+        return any(message in line and job_id in line
+                   for line in self.log.read_text(errors="replace").splitlines())
 
     def kill(self):
         if self.process.poll() is None:
@@ -171,25 +182,23 @@ def over_zeromq(worker, events_port, jobs_port):
         context.destroy(linger=0)
 
 
-def wait_for_health(shim, url):
+def wait_for_health(shim, url, workers=1):
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         shim.check()
         with contextlib.suppress(httpx.TransportError):
             health = httpx.get(f"{url}/health", timeout=5)
-            if health.status_code == 200:
+            if sum(worker["healthy"] for worker in health.json()["workers"]) >= workers:
                 return health.json()
         time.sleep(0.05)  # between two questions
     raise Failure(f"{url}/health was not healthy within {PATIENCE:.0f} s")
 
 
-def over_http(shim, url):
-    health = wait_for_health(shim, url)
-    good(f"GET /health: {health['status']}, {len(health['workers'])} worker")
-    job = {"job_id": "demo-2", **JOB}
+def over_http(url, job, after_token=None):
+    """The text of the job; `after_token` is called with the number of tokens."""
     show_command(["curl", "-N", f"{url}/execute", "-H", "Content-Type: application/json",
                   "-d", json.dumps(job)])
-    pane, text, first, event = TextPane(), "", None, {}
+    pane, text, first, event, tokens = TextPane(), "", None, {}, 0
     pane.show(JOB["prompt"])
     begin = time.monotonic()
     with httpx.stream("POST", f"{url}/execute", json=job, timeout=PATIENCE) as response:
@@ -205,14 +214,55 @@ def over_http(shim, url):
                 first = first or time.monotonic() - begin
                 text += event["t"]
                 pane.show(event["t"])
+                tokens += len(event["ids"])
+                if after_token:
+                    after_token(tokens, pane)
     pane.close()
     if event.get("type") != "end":
         raise Failure(f"the stream ended with {event.get('code', 'nothing')}, not with an end")
-    report(event["tokens_out"], event["decode_time_ms"] / 1000, first or 0, event)
+    # By this clock: the worker that ends a job knows of its own share only.
+    report(event["tokens_out"], time.monotonic() - begin - (first or 0), first or 0, event)
     return text
 
 
-def demonstrate(folder, programs):
+def show_a_kill(folder, programs, shim, url, first, events):
+    """A job whose worker is killed while it answers, beside the same job undisturbed."""
+    jobs, control = free_ports(2)
+    second = Program(
+        folder, first.command[0], "serve", "--worker-id", "demo-b",
+        "--jobs", f"bind:tcp://127.0.0.1:{jobs}", "--control", f"bind:tcp://127.0.0.1:{control}",
+        "--events", f"connect:tcp://127.0.0.1:{events}", name="llorch-worker-b")
+    programs.append(second)
+    wait_for_health(shim, url, workers=2)
+    good("GET /health: two workers")
+    job = {**JOB, "max_tokens": 240}
+    undisturbed = over_http(url, {"job_id": "demo-3", **job})
+    killed = []
+
+    def kill(tokens, pane):
+        if killed or tokens < 20:
+            return
+        victim = next(
+            (worker for worker in (first, second) if worker.has_logged("job begins", "demo-4")), None)
+        if victim is None:
+            return
+        victim.kill()
+        killed.append(victim)
+        pane.show(f"{RED}{BOLD}[kill -9 {victim.process.pid}]{PLAIN}")
+        if victim.has_logged("job ended", "demo-4"):
+            raise Failure("the job was over before its worker was killed")
+        # As a supervisor would; without one the dispatcher waits for ten seconds of silence.
+        victim.start()
+
+    if over_http(url, {"job_id": "demo-4", **job}, kill) != undisturbed:
+        raise Failure("the text of the killed worker's job differs")
+    if not killed:
+        raise Failure("the job was over before its worker was killed")
+    good("the same text, byte for byte: a worker went on where the other was killed")
+    wait_for_health(shim, url, workers=2)
+
+
+def demonstrate(folder, programs, is_killing):
     binaries = pathlib.Path(".build/release")
     events, jobs, control, http = free_ports(4)
     heading("A worker with the demo model, a small GPT-2 that has read Shakespeare")
@@ -227,21 +277,30 @@ def demonstrate(folder, programs):
     shim = Program(folder, str(binaries / "llorch-http-shim"), "--port", str(http),
                    "--events", f"bind:tcp://127.0.0.1:{events}")
     programs.append(shim)
-    http_text = over_http(shim, f"http://127.0.0.1:{http}")
+    url = f"http://127.0.0.1:{http}"
+    health = wait_for_health(shim, url)
+    good(f"GET /health: {health['status']}, {len(health['workers'])} worker")
+    http_text = over_http(url, {"job_id": "demo-2", **JOB})
     if http_text != queue_text:
         raise Failure("the two texts differ, though the seed is the same")
     good("the same text, byte for byte, because the seed is the same")
 
+    if is_killing:
+        heading("A longer job, and then the same with kill -9 in mid-sentence")
+        show_a_kill(folder, programs, shim, url, worker, events)
+
     heading("The end (SIGTERM)")
     shim.stop()
-    worker.stop()
+    for program in programs:
+        if program is not shim:
+            program.stop()
 
 
 def main():
     programs = []
     with tempfile.TemporaryDirectory(prefix="llorch-demo-") as folder:
         try:
-            demonstrate(folder, programs)
+            demonstrate(folder, programs, "--kill" in sys.argv[1:])
         except (Failure, httpx.HTTPError, zmq.ZMQError, KeyError) as error:
             for program in programs:
                 program.show_log()

@@ -43,7 +43,10 @@ struct ServeCommand: ParsableCommand {
     @Option(help: "Seconds the running job may still take after SIGTERM.")
     var drainTimeout: Double = 5
 
-    @Option(help: "A directory where the number of the last start is kept.")
+    @Option(
+        help:
+            "A directory of this worker's own, for the number of its last start and its running job."
+    )
     var stateDirectory: String?
 
     @Option(help: "Tokens of a prefill chunk. Never changes a result.")

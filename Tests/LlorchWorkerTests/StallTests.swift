@@ -1,0 +1,185 @@
+// A worker whose events nobody reads: it pauses, goes on, or gives the job up. Minutes pass by moving the
+// worker's clock.
+// SPDX-License-Identifier: Apache-2.0
+
+import LlorchEngine
+import LlorchProtocol
+import LlorchQueue
+import Logging
+import Synchronization
+import TestSupport
+import Testing
+import llorch_worker
+
+@Suite(.timeLimit(.minutes(2))) struct StallTests {
+    @Test func aReaderWhoComesBackInTimeMissesNothing() throws {
+        let worker = try UnreadWorker()
+        try worker.send(job("a", tokens: 3_000))
+        try worker.waitForStall()
+        worker.pass(seconds: 50)
+        let events = try worker.read { $0.last?.isTerminal == true }
+        #expect(events.compactMap(\.status).contains { $0.state == .stalled })
+        #expect(events.compactMap(\.status).first?.running == "a")
+        #expect(events.map(\.sequence) == Array(0..<UInt64(events.count)))
+        #expect(Self.ids(of: events) == (0..<3_000).flatMap { Self.ids(at: $0) })
+        guard case .job(_, .end(let end))? = events.last?.body else {
+            Issue.record("no end: \(String(describing: events.last))")
+            return
+        }
+        #expect(end.tokensOut == 3_000)
+    }
+
+    @Test func aJobNobodyReadsIsGivenUpAfterAMinute() throws {
+        let worker = try UnreadWorker()
+        try worker.send(job("a", tokens: 1_000_000))
+        try worker.waitForStall()
+        worker.pass(seconds: 61)
+        try worker.waitForEnd(of: "a")
+        // The worker itself goes on, and still has the one end of the job to tell.
+        let events = try worker.read { events in events.contains { $0.isTerminal } }
+        #expect(events.compactMap(\.failure) == [.consumerStalled])
+        let ids = Self.ids(of: events)
+        #expect(ids == (0..<ids.count).flatMap { Self.ids(at: $0) })
+        try worker.send(job("b", tokens: 1))
+        let rest = try worker.read { $0.last?.isTerminal == true }
+        #expect(rest.last?.jobID == "b" && rest.last?.failure == nil)
+    }
+
+    private static func ids(at index: Int) -> [TokenID] {
+        ScriptedBackend.piece(of: "a", at: index).ids
+    }
+
+    private static func ids(of events: [WorkerEvent]) -> [TokenID] {
+        events.flatMap { event -> [TokenID] in
+            if case .job(_, .token(let piece)) = event.body { return piece.ids }
+            return []
+        }
+    }
+}
+
+/// A worker on a thread of its own whose events have no reader until `read`.
+private final class UnreadWorker {
+    /// What the worker's thread tells and is told.
+    final class Shared: Sendable {
+        let passed = Atomic<Int64>(0)
+        let log = Mutex<[String]>([])
+        let isOver = Atomic<Bool>(false)
+        let news: WakeUp
+
+        init() throws { news = try WakeUp() }
+    }
+
+    /// Wakes the test at each message.
+    struct Listener: LogHandler {
+        let shared: Shared
+        var logLevel = Logger.Level.info
+        var metadata: Logger.Metadata = [:]
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let job = metadata["job_id"].map { " \($0)" } ?? ""
+            shared.log.withLock { $0.append("\(event.message)\(job)") }
+            shared.news.signal()
+        }
+    }
+
+    private let shared: Shared
+    private let folder: TemporaryDirectory
+    private let context: ZMQContext
+    private var jobs: ZMQSocket
+    private var events: ZMQSocket?
+    private let shutdown: ShutdownSignal
+
+    init() throws {
+        shared = try Shared()
+        let folder = try TemporaryDirectory()
+        self.folder = folder
+        context = try ZMQContext()
+        shutdown = try ShutdownSignal()
+        func endpoint(_ direction: String, _ name: String) throws -> QueueEndpoint {
+            try QueueEndpoint(parsing: "\(direction):ipc://\(folder.path)/\(name)", default: .bind)
+        }
+        var options = WorkerOptions(
+            name: "w", jobs: try endpoint("bind", "jobs"), control: try endpoint("bind", "control"),
+            events: try endpoint("connect", "events"))
+        options.outboxLimit = 20_000
+        jobs = try QueueSocket.dispatcherJobs.open(try endpoint("connect", "jobs"), in: context)
+        try jobs.set(.linger(1_000))
+        DetachedThread { [shared, shutdown, options] in
+            defer {
+                shared.isOver.store(true, ordering: .sequentiallyConsistent)
+                shared.news.signal()
+            }
+            try? WorkerLoop.run(
+                options, shutdown: shutdown,
+                logger: Logger(label: "test") { _ in Listener(shared: shared) },
+                clock: {
+                    MonotonicClock.microseconds() + shared.passed.load(ordering: .relaxed)
+                }
+            ) { _ in ScriptedBackend() }
+        }.start()
+    }
+
+    deinit {
+        shutdown.request()
+        shutdown.request()
+        wait { shared.isOver.load(ordering: .sequentiallyConsistent) }
+    }
+
+    func send(_ job: GenerationJob) throws {
+        let bytes = DispatcherMessage.job(job, attempt: 1).serialized()
+        while try !jobs.send(bytes) {
+            var poller = ZMQPoller()
+            poller.add(jobs, .writable)
+            try poller.wait(milliseconds: 1_000)
+        }
+    }
+
+    func pass(seconds: Int64) {
+        shared.passed.add(seconds * 1_000_000, ordering: .sequentiallyConsistent)
+    }
+
+    func waitForStall() throws { waitForLog { $0.contains("is paused") } }
+
+    func waitForEnd(of id: String) throws { waitForLog { $0 == "job ended \(id)" } }
+
+    private func waitForLog(_ isWanted: (String) -> Bool) {
+        wait { shared.log.withLock { $0.contains(where: isWanted) } }
+    }
+
+    private func wait(until isDone: () -> Bool) {
+        while !isDone() {
+            var poller = ZMQPoller()
+            poller.add(descriptor: shared.news.descriptor)
+            try? poller.wait(milliseconds: 1_000)
+            _ = shared.news.take()
+        }
+    }
+
+    /// Begins to read where nobody did, and reads until enough has come.
+    func read(until isDone: ([WorkerEvent]) -> Bool) throws -> [WorkerEvent] {
+        var socket: ZMQSocket
+        if let former = events.take() {
+            socket = former
+        } else {
+            socket = try QueueSocket.dispatcherEvents.open(
+                try QueueEndpoint(parsing: "ipc://\(folder.path)/events", default: .bind),
+                in: context)
+        }
+        var heard: [WorkerEvent] = []
+        while !isDone(heard) {
+            var poller = ZMQPoller()
+            poller.add(socket, .readable)
+            try poller.wait(milliseconds: 1_000)
+            while let message = try socket.receive() {
+                heard.append(try WorkerEvent(parsing: message.bytes))
+            }
+        }
+        events = consume socket
+        return heard
+    }
+}
