@@ -39,23 +39,34 @@ package final class DispatcherClient {
     /// Events that were not LLQ/1.
     package private(set) var unreadableEvents = 0
     package var multipartDropped: Int { events.multipartDropped }
+    /// Connections that were not let in, and the newest of them.
+    package var refusals: (count: Int, last: ConnectionGuard.Refusal?) {
+        (connections?.refused ?? 0, connections?.lastRefusal)
+    }
+    /// Why the allowed keys could not be read anew.
+    package var keyFailure: CurveKeyError? { connections?.loadFailure }
 
     private let context: ZMQContext
+    private let security: QueueSecurity?
+    private var connections: ConnectionGuard?
     private var events: ZMQSocket
     private let lock: AddressLock?
     private var pipes: [String: WorkerPipes] = [:]
     private var ready: [Delivery] = []
     private let addresses: [String: WorkerAddresses]
+    /// Who sent the event that is at hand.
+    private var senderKey: CurvePublicKey?
     private let clock: () -> Int64
 
     /// Binds the events endpoint, usually `bind:`; workers announce themselves there.
     ///
-    /// The workers named in `addresses` are reached there, whatever they announce. The clock counts
-    /// monotonic milliseconds. Throws `QueueAddressError`, `ZMQError` or `SystemError`.
+    /// The workers named in `addresses` are reached there, whatever they announce. With `security`, a worker
+    /// must hold the key with which its heartbeats came. The clock counts monotonic milliseconds. Throws
+    /// `QueueAddressError`, `ZMQError` or `SystemError`.
     package init(
         events endpoint: QueueEndpoint, context: ZMQContext,
         configuration: Dispatcher.Configuration = .init(),
-        addresses: [String: WorkerAddresses] = [:],
+        addresses: [String: WorkerAddresses] = [:], security: QueueSecurity? = nil,
         clock: @escaping () -> Int64 = MonotonicClock.milliseconds
     ) throws {
         self.context = context
@@ -64,7 +75,9 @@ package final class DispatcherClient {
         dispatcher = Dispatcher(configuration: configuration)
         wakeUp = try WakeUp()
         lock = try AddressLock(endpoint)
-        events = try QueueSocket.dispatcherEvents.open(endpoint, in: context)
+        self.security = security
+        connections = try security?.makeGuard(in: context, now: clock())
+        events = try QueueSocket.dispatcherEvents.open(endpoint, in: context, security)
         eventsAddress = events.lastEndpoint
     }
 
@@ -97,10 +110,12 @@ package final class DispatcherClient {
         if ready.isEmpty {
             var poller = ZMQPoller()
             poller.add(events, .readable)
+            connections?.watch(in: &poller)
             poller.add(descriptor: wakeUp.descriptor)
             try poller.wait(milliseconds: isBusy ? min(milliseconds, 20) : milliseconds)
         }
         _ = wakeUp.take()
+        try connections?.serve(now: clock())
         var budget = 1_000
         while budget > 0, let message = try events.receive() {
             budget -= 1
@@ -115,7 +130,9 @@ package final class DispatcherClient {
                 ready.append(.left(worker: event.worker, reason: reason))
             default: break
             }
+            senderKey = message.senderKey
             perform(dispatcher.receive(event, now: clock()))
+            followKey(of: event)
         }
         perform(dispatcher.tick(now: clock()))
         defer { ready.removeAll(keepingCapacity: true) }
@@ -124,7 +141,16 @@ package final class DispatcherClient {
 
     /// A worker whose addresses cannot be used has no pipes, and so is not reached.
     private func open(_ worker: String, _ jobs: String, _ control: String) {
-        pipes[worker] = try? WorkerPipes(jobs: jobs, control: control, in: context)
+        pipes[worker] = try? WorkerPipes(
+            jobs: jobs, control: control, in: context, security?.speaking(to: senderKey))
+    }
+
+    /// A worker that was started again with another key is spoken to under that one.
+    private func followKey(of event: WorkerEvent) {
+        guard let senderKey, let old = pipes[event.worker], old.server != senderKey,
+            dispatcher.worker(event.worker)?.boot == event.boot
+        else { return }
+        open(event.worker, old.jobs, old.control)
     }
 
     private func perform(_ actions: [Dispatcher.Action]) {
@@ -137,7 +163,10 @@ package final class DispatcherClient {
                 let fixed = addresses[worker]
                 open(worker, fixed?.jobs ?? jobs, fixed?.control ?? control)
             case .reconnect(let worker):
-                if let old = pipes[worker] { open(worker, old.jobs, old.control) }
+                if let old = pipes[worker] {
+                    senderKey = old.server
+                    open(worker, old.jobs, old.control)
+                }
             case .disconnect(let worker):
                 pipes[worker] = nil
             case .send(let message, let worker, let channel):
@@ -156,14 +185,21 @@ package final class DispatcherClient {
 private final class WorkerPipes {
     let jobs: String
     let control: String
+    /// Whose key it must have.
+    let server: CurvePublicKey?
     private let jobsSocket: ZMQSocket
     private let controlSocket: ZMQSocket
 
-    init(jobs: String, control: String, in context: ZMQContext) throws(QueueAddressError) {
+    init(
+        jobs: String, control: String, in context: ZMQContext, _ security: QueueSecurity?
+    ) throws(QueueAddressError) {
         self.jobs = jobs
         self.control = control
-        jobsSocket = try QueueSocket.dispatcherJobs.open(Self.endpoint(jobs), in: context)
-        controlSocket = try QueueSocket.dispatcherControl.open(Self.endpoint(control), in: context)
+        server = security?.server
+        jobsSocket = try QueueSocket.dispatcherJobs.open(
+            Self.endpoint(jobs), in: context, security)
+        controlSocket = try QueueSocket.dispatcherControl.open(
+            Self.endpoint(control), in: context, security)
     }
 
     /// What a worker announces is only ever connected to.
