@@ -31,7 +31,7 @@ package enum CurveKeyFile {
     ///
     /// - Throws: also for a file that holds a secret, which should not have come here.
     package static func publicKey(at path: String) throws(CurveKeyError) -> CurvePublicKey {
-        let content = try contents(of: path, isSecret: false)
+        let content = try contents(of: path)
         let entries = try CurveKeyEntries(content.span, path: path)
         guard entries.secretKey == nil else {
             throw CurveKeyError(
@@ -50,11 +50,21 @@ package enum CurveKeyFile {
 
     /// Reads a key pair from a file that nobody else may read.
     package static func keyPair(at path: String) throws(CurveKeyError) -> CurveKeyPair {
-        let content = try contents(of: path, isSecret: true)
+        var found = stat()
+        let content = try contents(of: path, hint: makeKeys, &found)
         let entries = try CurveKeyEntries(content.span, path: path)
         guard let range = entries.secretKey else {
             throw CurveKeyError(
                 path, "expected secret-key, found none; give the file NAME.key_secret in its place")
+        }
+        // Others' files, as a service manager lends them, may be readable by a group.
+        let forbidden: mode_t = found.st_uid == geteuid() ? 0o077 : 0o007
+        guard found.st_mode & forbidden == 0 else {
+            throw CurveKeyError(
+                path,
+                "expected a file that only its owner may read, found mode "
+                    + "\(String(found.st_mode & 0o777, radix: 8)); make new keys, or chmod 600 if "
+                    + "nobody has read it")
         }
         guard CurveKeyPair.isAvailable else { throw .unavailable(path) }
         let wrong = CurveKeyError(
@@ -109,27 +119,22 @@ package enum CurveKeyFile {
 
     // MARK: - Files
 
+    private static func contents(of path: String) throws(CurveKeyError) -> SecretMemory {
+        var status = stat()
+        return try contents(of: path, hint: "", &status)
+    }
+
     private static func contents(
-        of path: String, isSecret: Bool
+        of path: String, hint: String, _ status: inout stat
     ) throws(CurveKeyError) -> SecretMemory {
         // A pipe in place of a file must not hold the process up.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
-            throw CurveKeyError(path, "\(ZMQError(rawValue: errno))\(isSecret ? makeKeys : "")")
+            throw CurveKeyError(path, "\(ZMQError(rawValue: errno))\(hint)")
         }
         defer { close(descriptor) }
-        var status = stat()
         guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw CurveKeyError(path, "expected a file")
-        }
-        // Others' files, as a service manager lends them, may be readable by a group.
-        let forbidden: mode_t = status.st_uid == geteuid() ? 0o077 : 0o007
-        guard !isSecret || status.st_mode & forbidden == 0 else {
-            throw CurveKeyError(
-                path,
-                "expected a file that only its owner may read, found mode "
-                    + "\(String(status.st_mode & 0o777, radix: 8)); make new keys, or chmod 600 if "
-                    + "nobody has read it")
         }
         guard status.st_size <= maximumBytes else {
             throw CurveKeyError(

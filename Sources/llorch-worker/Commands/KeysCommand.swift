@@ -9,9 +9,9 @@ struct KeysCommand: ParsableCommand {
         commandName: "keys",
         abstract: "Makes a key pair for CURVE, or shows the public key of one.",
         discussion: """
-            Writes NAME.key_secret, which only its owner may read and which stays where it is made, and
-            NAME.key, which goes to the other machines. Prints the public key. Never replaces a file. The
-            files are those of CZMQ and pyzmq (zmq.auth).
+            Writes NAME.key_secret, which only its owner may read and which stays where it is made, \
+            and NAME.key, which goes to the other machines. Prints the public key. Never replaces a \
+            file. The files are those of CZMQ and pyzmq (zmq.auth).
 
             EXAMPLES
               llorch-worker keys w1

@@ -14,8 +14,9 @@ struct ServeCommand: ParsableCommand {
             Addresses begin with bind: or connect:. Choose ports below 32768: above it a reconnecting
             peer can occupy them. SIGTERM drains, a second one stops at once.
 
-            Beyond this machine the sockets speak CURVE only: with keys from `llorch-worker keys`, jobs
-            come from those whose public keys are allowed, and events go to the owner of the server key.
+            Beyond this machine the sockets speak CURVE only: with keys from `llorch-worker keys`, \
+            jobs come from those whose public keys are allowed, and events go to the owner of the \
+            server key.
 
             EXAMPLES
               llorch-worker serve --worker-id w1
