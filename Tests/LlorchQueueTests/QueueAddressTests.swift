@@ -27,8 +27,12 @@ import Testing
             _ = try QueueEndpoint(parsing: address, default: .bind)
             Issue.record("\(address) was taken")
         } catch {
+            #expect(error.address == address)
             #expect(error.reason.hasPrefix("refusing to listen beyond this machine"))
+            #expect(error.reason.contains("--curve-secret-key"))
         }
+        let exposed = try QueueEndpoint(parsing: address, default: .bind, mayBeExposed: true)
+        #expect(exposed.isExposed)
         if !address.contains("*") { _ = try QueueEndpoint(parsing: address, default: .connect) }
     }
 
@@ -37,7 +41,7 @@ import Testing
         "tcp://lo:5601", "tcp://127.0.0.1:*", "ipc:///tmp/x", "inproc://x",
     ])
     func listeningOnTheMachineIsTaken(address: String) throws {
-        _ = try QueueEndpoint(parsing: address, default: .bind)
+        #expect(try !QueueEndpoint(parsing: address, default: .bind).isExposed)
     }
 
     @Test(arguments: [
