@@ -51,7 +51,7 @@ struct HostRule: Sendable {
         return end > authority.startIndex ? authority[..<end] : nil
     }
 
-    /// Four numbers with dots, or anything in brackets: a name is neither.
+    /// Four numbers with dots, or an address in brackets: no name can look like either.
     private static func isNumeric(_ host: Substring) -> Bool {
         if host.hasPrefix("[") {
             return host.dropFirst().dropLast().utf8.allSatisfy {
