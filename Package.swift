@@ -72,6 +72,17 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+        // What a change may not cost: docs/benchmarks.md. They use `package` declarations, which a package
+        // of their own could not.
+        .target(
+            name: "CAllocationCounter", path: "Benchmarks/CAllocationCounter", cSettings: strictC),
+        .executableTarget(
+            name: "allocation-gate",
+            dependencies: ["CAllocationCounter", "LlorchEngine", "LlorchProtocol"],
+            path: "Benchmarks/AllocationGate", swiftSettings: settings),
+        .executableTarget(
+            name: "instruction-counts", dependencies: ["LlorchEngine", "LlorchProtocol"],
+            path: "Benchmarks/InstructionCounts", swiftSettings: settings),
         .target(
             name: "TestSupport", dependencies: ["LlorchProtocol", "LlorchEngine"],
             path: "Tests/TestSupport", swiftSettings: settings),

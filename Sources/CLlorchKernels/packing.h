@@ -93,7 +93,7 @@ static void pack_q8(const float *w, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrd
         vector largest = splat(0);
         for (int i = 0; i < LLK_UNIT; i++) {
             const vector x = load(values + i * PANEL + column);
-            const vector magnitude = (vector)((naturals)x & 0x7fffffff);
+            const vector magnitude = magnitude_of(x);
             largest = choose((integers)(magnitude > largest), magnitude, largest);
         }
         const vector scale = half_precision(largest / splat(127));
@@ -149,7 +149,7 @@ static void pack_q4(const float *w, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrd
         vector largest = splat(0), extreme = splat(0);
         for (int i = 0; i < LLK_UNIT; i++) {
             const vector x = load(block + i * PANEL);
-            const vector magnitude = (vector)((naturals)x & 0x7fffffff);
+            const vector magnitude = magnitude_of(x);
             const integers is_larger = (integers)(magnitude > largest);
             largest = choose(is_larger, magnitude, largest);
             extreme = choose(is_larger, x, extreme);

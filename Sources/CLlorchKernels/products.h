@@ -39,8 +39,9 @@ INLINE void load_weights(const weight_kind kind, const int vectors, const void *
     }
 }
 
-// One register tile: `rows` rows of x times `vectors` vectors of columns of w, over all of k.
-INLINE void tile(const weight_kind kind, const int rows, const int vectors, const float *x,
+// One register tile: `rows` rows of x times `vectors` vectors of columns of w, over all of k. With `stairs`,
+// row r goes on to k + r.
+INLINE void tile(const weight_kind kind, const bool stairs, const int rows, const int vectors, const float *x,
                  ptrdiff_t x_stride, const void *w, ptrdiff_t w_stride, ptrdiff_t k,
                  const float *start, ptrdiff_t start_stride, float *y, ptrdiff_t y_stride,
                  const int prefetch) {
@@ -67,6 +68,18 @@ INLINE void tile(const weight_kind kind, const int rows, const int vectors, cons
             for (int v = 0; v < vectors; v++) sums[r][v] = fma_(value, weights[v], sums[r][v]);
         }
     }
+    if (stairs)
+#pragma clang loop unroll(full)
+        for (int step = 0; step < rows - 1; step++) {
+            vector weights[MAXIMUM_VECTORS];
+            load_weights(kind, vectors, w, (k + step) * w_stride, weights);
+#pragma clang loop unroll(full)
+            for (int r = step + 1; r < rows; r++) {
+                const vector value = splat(x[r * x_stride + k + step]);
+#pragma clang loop unroll(full)
+                for (int v = 0; v < vectors; v++) sums[r][v] = fma_(value, weights[v], sums[r][v]);
+            }
+        }
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++)
 #pragma clang loop unroll(full)
@@ -75,12 +88,12 @@ INLINE void tile(const weight_kind kind, const int rows, const int vectors, cons
 }
 
 // All rows of x against one column strip that a tile covers. start_stride 0 repeats a bias row.
-INLINE void strip(const weight_kind kind, const int vectors, const float *x, ptrdiff_t x_stride,
+INLINE void strip(const weight_kind kind, const bool stairs, const int vectors, const float *x, ptrdiff_t x_stride,
                   ptrdiff_t rows, const void *w, ptrdiff_t w_stride, ptrdiff_t k,
                   const float *start, ptrdiff_t start_stride, float *y, ptrdiff_t y_stride) {
     ptrdiff_t r = 0;
 #define TILE(R)                                                                            \
-    tile(kind, R, vectors, x + r * x_stride, x_stride, w, w_stride, k,                     \
+    tile(kind, stairs, R, vectors, x + r * x_stride, x_stride, w, w_stride, stairs ? k + r : k, \
          start ? start + r * start_stride : 0, start_stride, y + r * y_stride, y_stride, 0)
     for (; r + TILE_ROWS <= rows; r += TILE_ROWS) TILE(TILE_ROWS);
     switch (rows - r) {
@@ -109,7 +122,7 @@ INLINE void linear_(const weight_kind kind, const float *x, ptrdiff_t x_stride, 
     for (ptrdiff_t column = 0; column < n; column += width, panels += panel_bytes) {
         if (rows == 1) {
             // The whole panel at once: one forward stream over memory.
-            tile(kind, 1, kind == WEIGHT_F32 ? TILE_VECTORS : BF16_PANEL_VECTORS, x, x_stride, panels,
+            tile(kind, false, 1, kind == WEIGHT_F32 ? TILE_VECTORS : BF16_PANEL_VECTORS, x, x_stride, panels,
                  width, k, bias ? bias + column : 0, 0, y + column, y_stride,
                  kind == WEIGHT_F32 ? F32_PREFETCH : BF16_PREFETCH);
             continue;
@@ -119,7 +132,7 @@ INLINE void linear_(const weight_kind kind, const float *x, ptrdiff_t x_stride, 
             for (ptrdiff_t part = 0; part < width; part += TILE_COLUMNS) {
                 float *out = y + column + part;
                 const float *start = first ? out : bias ? bias + column + part : 0;
-                strip(kind, TILE_VECTORS, x + first, x_stride, rows,
+                strip(kind, false, TILE_VECTORS, x + first, x_stride, rows,
                       panels + (first * width + part) * size, width, depth, start,
                       first ? y_stride : 0, out, y_stride);
             }
@@ -137,31 +150,31 @@ static void linear_bf16(const void *x, ptrdiff_t x_stride, ptrdiff_t rows, const
     linear_(WEIGHT_BF16_PAIRS, x, x_stride / 4, rows, panels, bias, k, n, y, y_stride);
 }
 
-INLINE void product_(const weight_kind kind, const float *x, ptrdiff_t x_stride, ptrdiff_t rows,
-                     const char *w, ptrdiff_t w_stride, ptrdiff_t k, ptrdiff_t columns,
-                     bool accumulate, float *y, ptrdiff_t y_stride) {
+INLINE void product_(const weight_kind kind, const bool stairs, const float *x, ptrdiff_t x_stride,
+                     ptrdiff_t rows, const char *w, ptrdiff_t w_stride, ptrdiff_t k,
+                     ptrdiff_t columns, float *y, ptrdiff_t y_stride) {
     const ptrdiff_t size = kind == WEIGHT_F32 ? 4 : 2;
     ptrdiff_t column = 0;
-#define STRIP(VECTORS)                                                                  \
-    strip(kind, VECTORS, x, x_stride, rows, w + column * size, w_stride, k,             \
-          accumulate ? y + column : 0, y_stride, y + column, y_stride)
+#define STRIP(VECTORS)                                                                             \
+    strip(kind, stairs, VECTORS, x, x_stride, rows, w + column * size, w_stride, k, 0, 0, y + column, \
+          y_stride)
     if (rows == 1)
         for (; column + LLK_ROW_GRANULE <= columns; column += LLK_ROW_GRANULE)
-            tile(kind, 1, MAXIMUM_VECTORS, x, x_stride, w + column * size, w_stride, k,
-                 accumulate ? y + column : 0, y_stride, y + column, y_stride, 0);
+            tile(kind, false, 1, MAXIMUM_VECTORS, x, x_stride, w + column * size, w_stride, k, 0, 0,
+                 y + column, y_stride, 0);
     for (; column + TILE_COLUMNS <= columns; column += TILE_COLUMNS) STRIP(TILE_VECTORS);
     for (; column < columns; column += LLK_LANES) STRIP(VECTORS_PER_LANES);
 #undef STRIP
 }
 
-static void product_f32(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const void *w,
-                        ptrdiff_t w_stride, ptrdiff_t k, ptrdiff_t columns, bool accumulate,
-                        float *y, ptrdiff_t y_stride) {
-    product_(WEIGHT_F32, x, x_stride, rows, w, w_stride, k, columns, accumulate, y, y_stride);
-}
-
-static void product_f16(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const void *w,
-                        ptrdiff_t w_stride, ptrdiff_t k, ptrdiff_t columns, bool accumulate,
-                        float *y, ptrdiff_t y_stride) {
-    product_(WEIGHT_F16, x, x_stride, rows, w, w_stride, k, columns, accumulate, y, y_stride);
-}
+#define PRODUCT(NAME, KIND, STAIRS)                                                             \
+    static void NAME(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const void *w,         \
+                     ptrdiff_t w_stride, ptrdiff_t k, ptrdiff_t columns, float *y,              \
+                     ptrdiff_t y_stride) {                                                      \
+        product_(KIND, STAIRS, x, x_stride, rows, w, w_stride, k, columns, y, y_stride);        \
+    }
+PRODUCT(product_f32, WEIGHT_F32, false)
+PRODUCT(product_f16, WEIGHT_F16, false)
+PRODUCT(causal_product_f32, WEIGHT_F32, true)
+PRODUCT(causal_product_f16, WEIGHT_F16, true)
+#undef PRODUCT

@@ -168,7 +168,7 @@ static void linear_q4(const void *x, ptrdiff_t x_stride, ptrdiff_t rows, const v
 // MARK: - Rows of activations
 
 // One row as blocks of 32: value ≈ scale · integer, scale = largest / 127, ties to even. Values behind k are 0;
-// NaN counts as 0. The correction takes the weights' offset back: it is what a block's sum starts from.
+// NaN counts as 0, and so does a block below 2^-119, for whose scale the reciprocal would be infinite. The correction takes the weights' offset back: it is what a block's sum starts from.
 INLINE void quantize_(const int bits, const float *x, ptrdiff_t k, char *row) {
     for (; k > 0; k -= LLK_UNIT, x += LLK_UNIT, row += ROW_UNIT) {
         enum { VECTORS = LLK_UNIT / VECTOR_LANES };
@@ -180,14 +180,13 @@ INLINE void quantize_(const int bits, const float *x, ptrdiff_t k, char *row) {
         }
         vector largest = splat(0);
         for (int v = 0; v < VECTORS; v++) {
-            const vector magnitude =
-                (vector)((naturals)load(block + v * VECTOR_LANES) & 0x7fffffff);
+            const vector magnitude = magnitude_of(load(block + v * VECTOR_LANES));
             largest = choose((integers)(magnitude > largest), magnitude, largest);
         }
         float lanes[VECTOR_LANES], most = 0;
         store(lanes, largest);
         for (int i = 0; i < VECTOR_LANES; i++) most = lanes[i] > most ? lanes[i] : most;
-        const float inverse = most > 0 ? 127 / most : 0;
+        const float inverse = most >= 0x1p-119f ? 127 / most : 0;
         integers total = {};
         for (int v = 0; v < VECTORS; v++) {
             const vector value = load(block + v * VECTOR_LANES);

@@ -29,6 +29,12 @@ INLINE vector choose(integers mask, vector a, vector b) {
     return (vector)(((integers)a & mask) | ((integers)b & ~mask));
 }
 
+// |x|, and 0 for NaN. A compiler may make a maximum of a comparison, and aarch64's answers NaN where one operand is
+// a signalling NaN and the number where it is a quiet one; so NaN goes first.
+INLINE vector magnitude_of(vector x) {
+    return (vector)((naturals)x & 0x7fffffff & (naturals)(x == x));
+}
+
 INLINE int32_t load_integer(const void *p) {
     int32_t value;
     memcpy(&value, p, sizeof value);

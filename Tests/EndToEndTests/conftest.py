@@ -36,6 +36,11 @@ def shim_binary():
 
 
 @pytest.fixture(scope="session")
+def allocation_gate():
+    return _binary("allocation-gate")
+
+
+@pytest.fixture(scope="session")
 def gpt2_tokenizer_dir():
     return GPT2_TOKENIZER
 
@@ -128,7 +133,7 @@ def worker(start_worker, dispatcher, tiny_model):
 def isa_levels(worker_binary, tiny_model):
     """The instruction-set levels that this machine can run."""
     levels = []
-    for level in ("generic", "avx2", "avx512"):
+    for level in ("generic", "avx2", "avx512", "neon"):
         done = run(worker_binary, "inspect", "--model", tiny_model, "--isa", level, seconds=PATIENCE)
         if done.returncode == 0:
             levels.append(level)

@@ -6,6 +6,7 @@ What it measures is measured; that the worker's side of it answers is tested her
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -16,8 +17,10 @@ from harness import ROOT
 sys.path.insert(0, str(ROOT / "scripts/support"))
 
 from bench import comparison, limits, plan, report  # noqa: E402
+from bench.__main__ import undisturbed  # noqa: E402
 from bench.failure import Failure  # noqa: E402
 from bench.results import Results  # noqa: E402
+from bench.terminal import Progress  # noqa: E402
 
 LIMITS = {"read": 28.8e9, "f32": 117.3e9, "bf16": 234.3e9, "int8": 467.2e9}
 UNITS = {"bf16_unit": "fma", "int8_unit": "vpdpbusd"}
@@ -30,7 +33,7 @@ MACHINE = {"commit": "abc", "worker": "built from this commit", "processor": "P"
 @pytest.fixture
 def results():
     settings = {"models": ["gpt2-124m"], "precisions": list(plan.PRECISIONS), "rounds": 3, "core": 1,
-                "metrics": list(plan.METRICS), "peers": list(plan.PEERS), "quick": False, "gguf": False}
+                "metrics": list(plan.METRICS), "peers": list(plan.PEERS), "quick": False, "gguf": ["q8", "q4"]}
     made = Results.begin(MACHINE, {"llama.cpp": "0.3.36"}, settings, "2026-11-23T00:00:00+00:00")
     made.content["limits"] = [{**LIMITS, **UNITS}, {**LIMITS, "read": 20e9, **UNITS}]
     made.content["load_average"] = [0.1, 1.0]
@@ -45,7 +48,7 @@ def results():
     add("bf16", "prefill512", (("llorch", "bf16"), [576.0]), (("openvino", "bf16"), [1000.0]))
     add("f32", "load", (("llorch", "f32"), [0.5]), (("llama.cpp", "f32"), [0.4]),
         (("onnxruntime", "f32"), [0.1]))
-    add("q8", "memory", (("llorch", "q8"), [190.0]), (("llama.cpp", "q8_0"), [230.0]))
+    add("q8", "memory", (("llorch", "q8"), [180.0]), (("llama.cpp", "q8_0"), [230.0]))
     add(None, "encode", (("llorch", "gpt2"), [40.0]), (("tiktoken", "gpt2"), [16.0]),
         (("tokenizers", "gpt2"), [99.0]), model=None)
     made.note_absent("openvino", "not installed", remedy="scripts/bench --install-peers")
@@ -158,6 +161,20 @@ def test_only_what_is_between_the_markers_is_replaced():
     assert report.between_markers(once, "new") == once
 
 
+@pytest.mark.parametrize(("shares", "written"), [([0.99, 0.5, 0.97], True), ([0.99, 0.8, 0.7], False)])
+def test_a_run_that_was_disturbed_is_not_published_by_itself(results, shares, written, capsys):
+    for share in shares:
+        results.note_core_share(share)
+    assert undisturbed(results, Progress()) is written
+    assert ("the engines had 80% of the core" in capsys.readouterr().err) is not written
+    assert f"had {sorted(shares)[1]:.0%} of the core" in report.markdown(results)
+
+
+def test_places_on_this_machine_are_not_published(results):
+    results.note_absent("llama.cpp", f"{ROOT}/x and {pathlib.Path.home()}/y are not there", "f16")
+    assert "- llama.cpp f16: x and ~/y are not there" in report.markdown(results)
+
+
 @pytest.mark.parametrize("text", [
     "nothing", report.BEGIN, f"{report.END}\n{report.BEGIN}", f"{report.BEGIN}{report.END}{report.END}"])
 def test_a_document_without_its_markers_is_left_alone(text):
@@ -188,6 +205,7 @@ def test_samples_come_back_as_the_same_tables(results, tmp_path):
     (["--models", "gpt2-9b"], "known are gpt2-124m, gpt2-355m"),
     (["--precisions", ","], "--precisions names nothing"),
     (["--peers", "vllm"], "known are llama.cpp"),
+    (["--gguf", "f16"], "--gguf: there is no 'f16'"),
     (["--rounds", "0"], "at least 1, found 0"),
     (["--core", "99999"], "--core must be from 0 to"),
     (["--table", "/nowhere"], "/nowhere cannot be read"),

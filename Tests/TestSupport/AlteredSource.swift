@@ -43,6 +43,9 @@ package struct AlteredSource<Base: TensorSource>: TensorSource {
         altered[name]?.shape ?? base.shape(of: name)
     }
 
+    /// Changed tensors are stored as the base stores them.
+    package func layout(of name: String) -> MatrixLayout { base.layout(of: name) }
+
     package mutating func read(
         _ name: String, rows: Range<Int>, into destination: inout MutableSpan<Float>
     ) throws(ModelFileError) {

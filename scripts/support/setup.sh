@@ -74,6 +74,15 @@ need_system_packages() {
   if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
 }
 
+# What Tests/KernelParity needs to be built for aarch64 and run: its C library, and an emulator.
+need_aarch64() {
+  local -a missing=()
+  command -v qemu-aarch64 >/dev/null || missing+=(qemu-user)
+  [[ $(uname -m) == aarch64 || -e /usr/aarch64-linux-gnu/include/stdio.h ]] ||
+    missing+=(libc6-dev-arm64-cross)
+  if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
+}
+
 need_swift() {
   local version
   command -v swift >/dev/null ||

@@ -24,6 +24,7 @@ typedef enum {
     LLK_GENERIC = 0,
     LLK_AVX2 = 1,    // AVX2, FMA and F16C
     LLK_AVX512 = 2,  // AVX-512 F, BW, VL and VNNI
+    LLK_NEON = 3,    // ASIMD and its dot product (FEAT_DotProd)
 } llk_level;
 
 /// How weights are held in memory; indexes `llk_kernels.formats`.
@@ -60,18 +61,23 @@ typedef struct {
                    const float *bias, ptrdiff_t k, ptrdiff_t n, float *y, ptrdiff_t y_stride);
 } llk_format;
 
+/// What the narrow matrix of a product holds: floats or halves.
+typedef enum { LLK_ELEMENT_F32 = 0, LLK_ELEMENT_F16 = 1 } llk_element;
+
+enum { LLK_ELEMENTS = 2 };
+
+typedef void (*llk_product)(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const void *w,
+                            ptrdiff_t w_stride, ptrdiff_t k, ptrdiff_t columns, float *y,
+                            ptrdiff_t y_stride);
+
 /// One level's functions. Strides are in elements. No pointer may alias another unless it says so.
 typedef struct {
     llk_format formats[LLK_PRECISIONS];
-    /// y = x·w, k upward, one fused multiply-add each, with one narrow matrix w of [k][w_stride] floats, of
-    /// which `columns` (a multiple of 16) are used; goes on from what is in y if `accumulate`, else from 0.
-    void (*product)(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const void *w,
-                    ptrdiff_t w_stride, ptrdiff_t k, ptrdiff_t columns, bool accumulate, float *y,
-                    ptrdiff_t y_stride);
-    /// The same with w as halves.
-    void (*product_f16)(const float *x, ptrdiff_t x_stride, ptrdiff_t rows, const void *w,
-                        ptrdiff_t w_stride, ptrdiff_t k, ptrdiff_t columns, bool accumulate,
-                        float *y, ptrdiff_t y_stride);
+    /// y = x·w, k upward, one fused multiply-add each, from 0, with one narrow matrix w of [k][w_stride]
+    /// elements, of which `columns` (a multiple of 16) are used.
+    llk_product product[LLK_ELEMENTS];
+    /// The same where row r goes on to k + r: what each row of a tile sees of the values.
+    llk_product causal_product[LLK_ELEMENTS];
     /// y = x as halves, ties to even, saturating at ±65504 (NaN: −65504).
     void (*narrow)(const float *x, uint16_t *y, ptrdiff_t n);
     /// y = (x − mean) / √(variance + epsilon) · weight + bias, variance over n. y may be x.

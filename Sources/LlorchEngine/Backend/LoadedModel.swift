@@ -1,4 +1,4 @@
-// A model directory made ready to run: weights packed, tokenizer read, facts known.
+// A model directory or a GGUF file made ready to run: weights packed, tokenizer read, facts known.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol
@@ -11,10 +11,10 @@ package struct LoadedModel: Sendable {
 
     private static let maximumTokenizerBytes = 64 << 20
 
-    /// Reads the directory; checks come before the first weight is read.
+    /// Reads the model; checks come before the first weight is read.
     ///
     /// - Parameters:
-    ///   - path: a Hugging Face directory.
+    ///   - path: a Hugging Face directory, or a GGUF file.
     ///   - precision: of the weights in memory.
     ///   - kernels: the instruction-set level.
     ///   - progress: called with the fraction read; an error it throws ends the loading.
@@ -23,28 +23,53 @@ package struct LoadedModel: Sendable {
         path: String, precision: Precision, kernels: Kernels,
         progress: (Double) throws -> Void = { _ in }
     ) throws {
-        let directory = try ModelDirectory(path: path)
-        let configuration = try directory.configuration()
-        var source = try SafetensorsModel(directory, configuration: configuration)
-        let tokenizer = try Tokenizer(directory: path)
+        if try PathKind(path: path) == .file {
+            let file = try GGUFFile(path: path)
+            try self.init(
+                reading: GGUFModel(file), tokenizer: Tokenizer(file), name: file.name, path: path,
+                precision: precision, kernels: kernels, progress: progress
+            ) { digest in
+                file.updateWithTokenizer(&digest)
+            }
+        } else {
+            let directory = try ModelDirectory(path: path)
+            let source = try SafetensorsModel(
+                directory, configuration: directory.configuration())
+            try self.init(
+                reading: source, tokenizer: Tokenizer(directory: path), name: directory.name,
+                path: path, precision: precision, kernels: kernels, progress: progress
+            ) { digest in
+                for file in try directory.tokenizerFiles().paths {
+                    let bytes = try ReadOnlyFile.contents(
+                        of: file, limit: Self.maximumTokenizerBytes)
+                    digest.update(bytes.span)
+                }
+            }
+        }
+    }
+
+    private init<Source: ModelSource>(
+        reading source: Source, tokenizer: Tokenizer, name: String, path: String,
+        precision: Precision, kernels: Kernels, progress: (Double) throws -> Void,
+        updateWithTokenizer: (inout ContentDigest) throws -> Void
+    ) throws {
+        let configuration = source.configuration
         guard tokenizer.vocabularySize <= configuration.vocabularySize else {
             throw ModelFileError(
                 .inconsistent, path: path,
                 problem: "the tokenizer has \(tokenizer.vocabularySize) entries, "
-                    + "config.json says vocab_size is \(configuration.vocabularySize)",
-                remedy: "take the tokenizer files that belong to this model")
+                    + "the token table has \(configuration.vocabularySize) rows",
+                remedy: "take the tokenizer that belongs to this model")
         }
+        var source = source
         let model = try GPT2(
             reading: &source, precision: precision, kernels: kernels, progress: progress)
         var digest = try source.contentDigest()
-        for file in try directory.tokenizerFiles().paths {
-            let bytes = try ReadOnlyFile.contents(of: file, limit: Self.maximumTokenizerBytes)
-            digest.update(bytes.span)
-        }
+        try updateWithTokenizer(&digest)
         self.model = model
         self.tokenizer = tokenizer
         facts = ModelFacts(
-            name: directory.name, digest: digest.hexadecimal,
+            name: name, digest: digest.hexadecimal,
             precision: precision.rawValue, contextLength: configuration.contextLength,
             vocabularySize: configuration.vocabularySize,
             memoryBytes: UInt64(model.weightByteCount))

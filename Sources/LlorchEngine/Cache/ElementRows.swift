@@ -1,8 +1,6 @@
 // Owned rows of bytes whose element type the cache decides when it is made. No arithmetic.
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
-
 /// `rows` rows of equal length, zeroed at birth, on huge pages where there are many.
 struct ElementRows: ~Copyable {
     private let rows: Int
@@ -16,7 +14,7 @@ struct ElementRows: ~Copyable {
         unsafe base = .allocateZeroedPages(byteCount: rows * stride)
     }
 
-    deinit { unsafe free(base) }
+    deinit { unsafe base.freePages(byteCount: byteCount) }
 
     var byteCount: Int { rows * stride }
 

@@ -1,4 +1,4 @@
-// From the tensors of a checkpoint to the model: names, the [in, out] layout and tying live here only.
+// From the tensors of a checkpoint to the model: names, the layout of matrices and tying live here only.
 // SPDX-License-Identifier: Apache-2.0
 
 extension GPT2 {
@@ -15,9 +15,7 @@ extension GPT2 {
         progress: (Double) throws -> Void = { _ in }
     ) throws {
         let configuration = source.configuration
-        var loader = WeightLoader(
-            precision: precision, kernels: kernels,
-            total: configuration.requiredTensors.reduce(0) { $0 + $1.shape.reduce(1, *) })
+        var loader = WeightLoader(configuration, precision: precision, kernels: kernels)
         let width = configuration.hiddenSize
 
         let tokens = try loader.table("wte.weight", from: &source, progress)
@@ -63,15 +61,28 @@ extension GPT2 {
 private struct WeightLoader: ~Copyable {
     let precision: Precision
     let kernels: Kernels
+    let arena: WeightArena
     let total: Int
     private var done = 0
     /// Values of one slice: small enough for the second-level cache to keep until it is packed.
     private var slice = Matrix(rows: 1, columns: 1 << 16)
 
-    init(precision: Precision, kernels: Kernels, total: Int) {
+    init(_ configuration: GPT2Configuration, precision: Precision, kernels: Kernels) {
         self.precision = precision
         self.kernels = kernels
-        self.total = total
+        let matrices = configuration.requiredTensors.filter {
+            $0.shape.count == 2 && $0.name != "wpe.weight"
+        }
+        arena = WeightArena(
+            sizes: matrices.map { tensor in
+                // Tables hold an output a row, all others an input.
+                let isTable = tensor.name == "wte.weight" || tensor.name == "lm_head.weight"
+                return PackedMatrix.byteCount(
+                    inputSize: tensor.shape[isTable ? 1 : 0],
+                    outputSize: tensor.shape[isTable ? 0 : 1], precision: precision,
+                    kernels: kernels)
+            })
+        total = configuration.requiredTensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     }
 
     mutating func block<Source: TensorSource>(
@@ -109,18 +120,29 @@ private struct WeightLoader: ~Copyable {
             epsilon: configuration.layerNormEpsilon)
     }
 
-    /// A Conv1D: weights are stored [in, out] and used so (decision D-21).
+    /// Used as [in, out], as Conv1D stores it (decision D-21).
     mutating func linear<Source: TensorSource>(
         _ name: String, from source: inout Source, _ progress: (Double) throws -> Void
     ) throws -> Linear {
-        let (inputs, outputs) = size(of: name + ".weight", in: source)
+        let weight = name + ".weight"
+        let (rowCount, width) = size(of: weight, in: source)
+        let layout = source.layout(of: weight)
+        let (inputs, outputs) = layout == .inputRows ? (rowCount, width) : (width, rowCount)
         var builder = PackedMatrix.Builder(
-            inputSize: inputs, outputSize: outputs, precision: precision, kernels: kernels)
+            inputSize: inputs, outputSize: outputs, precision: precision, kernels: kernels,
+            arena: arena)
+        let granule =
+            switch layout {
+            case .inputRows: PackedMatrix.Builder.inputGranule
+            case .outputRows: PackedMatrix.Builder.outputGranule
+            }
         try forEachSlice(
-            name + ".weight", rows: inputs, width: outputs,
-            granule: PackedMatrix.Builder.inputGranule, &source, progress
+            weight, rows: rowCount, width: width, granule: granule, &source, progress
         ) {
-            builder.setInputRows(from: $0, $1)
+            switch layout {
+            case .inputRows: builder.setInputRows(from: $0, $1)
+            case .outputRows: builder.setOutputRows(from: $0, $1)
+            }
         }
         let bias = try rows(name + ".bias", count: 1, width: outputs, from: &source, progress)
         return Linear(weight: builder.finish(), bias: bias, kernels: kernels)
@@ -132,7 +154,8 @@ private struct WeightLoader: ~Copyable {
     ) throws -> PackedMatrix {
         let (outputs, inputs) = size(of: name, in: source)
         var builder = PackedMatrix.Builder(
-            inputSize: inputs, outputSize: outputs, precision: precision, kernels: kernels)
+            inputSize: inputs, outputSize: outputs, precision: precision, kernels: kernels,
+            arena: arena)
         try forEachSlice(
             name, rows: outputs, width: inputs, granule: PackedMatrix.Builder.outputGranule,
             &source, progress

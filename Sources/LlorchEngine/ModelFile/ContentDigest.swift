@@ -145,3 +145,17 @@ package struct ContentDigest: Sendable, Hashable {
         return String(repeating: "0", count: 16 - text.count) + text
     }
 }
+
+/// A digest of a sequence that is read in any order, but for the most part from its beginning.
+struct OrderedDigest: Sendable {
+    private(set) var content = ContentDigest()
+    /// How many of the first floats it has taken.
+    private(set) var count = 0
+
+    /// Takes what comes next in order, and ignores what it had already or cannot take yet.
+    mutating func update(_ floats: Span<Float>, from first: Int) {
+        guard first <= count, first + floats.count > count else { return }
+        content.update(floats.extracting(droppingFirst: count - first))
+        count = first + floats.count
+    }
+}

@@ -51,9 +51,8 @@ package enum MistakenFile: Sendable, Hashable {
                 remedy: "run `git lfs install && git lfs pull` in the repository it came from")
         case .gguf:
             ModelFileError(
-                .unsupported, path: path, problem: "is a GGUF file, which is not supported yet",
-                remedy: "use the Hugging Face directory (config.json, model.safetensors) "
-                    + "it was made from")
+                .unsupported, path: path, problem: "is a GGUF file, which is a model by itself",
+                remedy: "name this file as the model, not its directory")
         case .zip:
             ModelFileError(
                 .unsupported, path: path,

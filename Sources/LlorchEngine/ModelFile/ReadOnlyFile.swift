@@ -71,6 +71,21 @@ package final class ReadOnlyFile: Sendable {
         }
     }
 
+    /// Fills the places `range` of `floats` with the little-endian floats that begin at `offset`.
+    package func read(
+        at offset: Int, into floats: inout MutableSpan<Float>, range: Range<Int>
+    ) throws(ModelFileError) {
+        let size = MemoryLayout<Float>.size
+        var bytes = floats.mutableBytes
+        try read(
+            at: offset, into: &bytes, range: range.lowerBound * size..<range.upperBound * size)
+        #if _endian(big)
+        for index in range {
+            floats[index] = Float(bitPattern: UInt32(littleEndian: floats[index].bitPattern))
+        }
+        #endif
+    }
+
     /// `count` bytes from `offset` on.
     package func bytes(at offset: Int, count: Int) throws(ModelFileError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)

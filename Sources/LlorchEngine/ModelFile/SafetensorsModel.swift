@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Reads tensors; holds no weights, only a slice of halves while it widens them.
-package struct SafetensorsModel: TensorSource, Sendable {
+package struct SafetensorsModel: ModelSource, Sendable {
     package let configuration: GPT2Configuration
     private let files: [ReadOnlyFile]
     private var tensors: [String: StoredTensor]
@@ -27,6 +27,8 @@ package struct SafetensorsModel: TensorSource, Sendable {
 
     package func shape(of name: String) -> [Int]? { tensors[name]?.shape }
 
+    package func layout(of name: String) -> MatrixLayout { .inputRows }
+
     package mutating func read(
         _ name: String, rows: Range<Int>, into destination: inout MutableSpan<Float>
     ) throws(ModelFileError) {
@@ -44,7 +46,7 @@ package struct SafetensorsModel: TensorSource, Sendable {
         while done < destination.count {
             let end = min(done + Self.sliceCount, destination.count)
             try read(tensor, from: first + done, into: &destination, at: done..<end)
-            tensor.digest(destination.span.extracting(done..<end), from: first + done)
+            tensor.digest.update(destination.span.extracting(done..<end), from: first + done)
             done = end
         }
         tensors[name] = tensor
@@ -70,20 +72,20 @@ package struct SafetensorsModel: TensorSource, Sendable {
         guard var tensor = tensors[name] else {
             preconditionFailure("\(name.quotedForMessage) is no tensor of this model")
         }
-        if tensor.digestedCount < tensor.elementCount {
+        if tensor.digest.count < tensor.elementCount {
             var floats = [Float](
                 repeating: 0,
-                count: min(Self.sliceCount, tensor.elementCount - tensor.digestedCount))
-            while tensor.digestedCount < tensor.elementCount {
-                let count = min(floats.count, tensor.elementCount - tensor.digestedCount)
-                let first = tensor.digestedCount
+                count: min(Self.sliceCount, tensor.elementCount - tensor.digest.count))
+            while tensor.digest.count < tensor.elementCount {
+                let count = min(floats.count, tensor.elementCount - tensor.digest.count)
+                let first = tensor.digest.count
                 var slice = floats.mutableSpan
                 try read(tensor, from: first, into: &slice, at: 0..<count)
-                tensor.digest(slice.span.extracting(first: count), from: first)
+                tensor.digest.update(slice.span.extracting(first: count), from: first)
             }
             tensors[name] = tensor
         }
-        return tensor.digest
+        return tensor.digest.content
     }
 
     /// Reads at most `sliceCount` elements from `first` on, widened, into `range` of `floats`.
@@ -94,16 +96,7 @@ package struct SafetensorsModel: TensorSource, Sendable {
         let file = files[tensor.file]
         let offset = tensor.range.lowerBound + first * tensor.element.byteCount
         if tensor.element == .float32 {
-            var bytes = floats.mutableBytes
-            let size = MemoryLayout<Float>.size
-            try file.read(
-                at: offset, into: &bytes, range: range.lowerBound * size..<range.upperBound * size)
-            #if _endian(big)
-            for index in range {
-                floats[index] = Float(
-                    bitPattern: UInt32(littleEndian: floats[index].bitPattern))
-            }
-            #endif
+            try file.read(at: offset, into: &floats, range: range)
             return
         }
         if scratch.count < range.count {
@@ -143,7 +136,7 @@ package struct SafetensorsModel: TensorSource, Sendable {
 
 extension GPT2Configuration {
     /// Everything that can change an answer; the sizes of tensors come with the tensors.
-    fileprivate func update(_ digest: inout ContentDigest) {
+    func update(_ digest: inout ContentDigest) {
         digest.update("llorch gpt2 1")
         digest.update(layerCount)
         digest.update(headCount)

@@ -9,9 +9,7 @@ struct StoredTensor: Sendable {
     var shape: [Int]
     /// Bytes of the file.
     var range: Range<Int>
-    private(set) var digest = ContentDigest()
-    /// Elements from the first on that `digest` has taken.
-    private(set) var digestedCount = 0
+    var digest = OrderedDigest()
 
     init(file: Int, _ tensor: SafetensorsHeader.Tensor) {
         self.file = file
@@ -23,13 +21,6 @@ struct StoredTensor: Sendable {
     var elementCount: Int { range.count / element.byteCount }
     var rowCount: Int { shape.count == 2 ? shape[0] : 1 }
     var columnCount: Int { elementCount / rowCount }
-
-    /// Takes what comes next in order, and ignores what it had already or cannot take yet.
-    mutating func digest(_ floats: Span<Float>, from first: Int) {
-        guard first <= digestedCount, first + floats.count > digestedCount else { return }
-        digest.update(floats.extracting(droppingFirst: digestedCount - first))
-        digestedCount = first + floats.count
-    }
 }
 
 /// The contents of the weight files of one directory.

@@ -1,5 +1,5 @@
 // Where weights come from, slice by slice, so that loading needs no second copy of them.
-// Filled by SafetensorsModel; emptied by whoever packs weights.
+// Filled by SafetensorsModel and GGUFModel; emptied by whoever packs weights.
 // SPDX-License-Identifier: Apache-2.0
 
 /// The tensors of one model under their canonical names, that is without the prefix `transformer.`.
@@ -11,10 +11,28 @@ package protocol TensorSource {
     /// `lm_head.weight` has a shape only where it is not the token table.
     func shape(of name: String) -> [Int]?
 
+    /// How the matrix of a linear layer is stored; its shape is the stored one. Token tables always have
+    /// a row for each token.
+    func layout(of name: String) -> MatrixLayout
+
     /// Reads rows of a rank-2 tensor, or a whole rank-1 tensor as row 0, widened to Float exactly.
     ///
     /// - Precondition: `rows` lie in the tensor and `destination` holds exactly these rows.
     mutating func read(
         _ name: String, rows: Range<Int>, into destination: inout MutableSpan<Float>
     ) throws(ModelFileError)
+}
+
+/// What one row of a stored weight belongs to.
+package enum MatrixLayout: Sendable, Hashable {
+    /// [in, out], as Conv1D stores it.
+    case inputRows
+    /// [out, in], as llama.cpp does.
+    case outputRows
+}
+
+/// A source that can tell models apart.
+package protocol ModelSource: TensorSource {
+    /// The digest of configuration and weights.
+    mutating func contentDigest() throws(ModelFileError) -> ContentDigest
 }

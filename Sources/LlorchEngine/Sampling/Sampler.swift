@@ -34,7 +34,8 @@ package struct Sampler: ~Copyable {
         self.kernels = kernels
         isGenerated = [Bool](repeating: false, count: vocabularySize)
         scaled = [Float](repeating: 0, count: vocabularySize)
-        exponentials = scaled
+        // Not `scaled` again: arrays that share storage are copied at the first write.
+        exponentials = [Float](repeating: 0, count: vocabularySize)
         weights = [UInt64](repeating: 0, count: vocabularySize)
         selection = Selection(count: vocabularySize)
         generated.reserveCapacity(vocabularySize)

@@ -8,6 +8,7 @@ package enum InstructionSet: String, Sendable, Hashable, CaseIterable {
     case generic
     case avx2
     case avx512
+    case neon
 
     /// Whether this processor and operating system can run the level.
     package var isSupported: Bool { llk_is_supported(level) }
@@ -22,6 +23,7 @@ package enum InstructionSet: String, Sendable, Hashable, CaseIterable {
         case .generic: LLK_GENERIC
         case .avx2: LLK_AVX2
         case .avx512: LLK_AVX512
+        case .neon: LLK_NEON
         }
     }
 }

@@ -74,37 +74,50 @@ struct MatrixOrigin {
 }
 
 extension Kernels {
-    /// y = x·w (or y + x·w) for a few rows, k upward, where w is a narrow matrix of [k, wStride].
+    /// Which positions of k the rows of a product see.
+    enum Depth {
+        /// All rows the same.
+        case equal(Int)
+        /// The first row so many, each later one more than the one before.
+        case growing(from: Int)
+    }
+
+    /// y = x·w for a few rows, k upward, where w is a narrow matrix of [k, wStride].
     ///
     /// - Precondition: `columns` is a multiple of 16 and everything lies inside its matrix.
     func product(
-        _ x: borrowing Matrix, at origin: MatrixOrigin, rows: Int, depth k: Int, _ w: RawSpan,
-        of element: KVCache.Element, wStride: Int, columns: Int, accumulate: Bool = false,
-        into y: inout Matrix,
+        _ x: borrowing Matrix, at origin: MatrixOrigin, rows: Int, depth: Depth, _ w: RawSpan,
+        of element: KVCache.Element, wStride: Int, columns: Int, into y: inout Matrix,
         at target: MatrixOrigin
     ) {
-        guard k > 0 else { return }
+        let (k, last) =
+            switch depth {
+            case .equal(let k): (k, k)
+            case .growing(let first): (first, first + rows - 1)
+            }
         precondition(
             origin.row >= 0 && origin.row + rows <= x.rows && origin.column >= 0
-                && origin.column + k <= x.stride,
-            "\(rows) × \(k) from row \(origin.row), column \(origin.column)")
+                && origin.column + last <= x.stride,
+            "\(rows) × \(last) from row \(origin.row), column \(origin.column)")
         precondition(
-            ((k - 1) * wStride + columns) * element.byteCount <= w.byteCount
+            k > 0 && ((last - 1) * wStride + columns) * element.byteCount <= w.byteCount
                 && columns % Int(LLK_LANES) == 0,
-            "\(k) × \(columns) of \(w.byteCount) bytes of \(element) in rows of \(wStride)")
+            "\(last) × \(columns) of \(w.byteCount) bytes of \(element) in rows of \(wStride)")
         precondition(
             target.row >= 0 && target.row + rows <= y.rows && target.column >= 0
                 && target.column + columns <= y.stride,
             "\(rows) × \(columns) into row \(target.row), column \(target.column)")
         let function =
-            switch element {
-            case .f32: unsafe table.pointee.product
-            case .f16: unsafe table.pointee.product_f16
+            switch (depth, element) {
+            case (.equal, .f32): unsafe table.pointee.product.0
+            case (.equal, .f16): unsafe table.pointee.product.1
+            case (.growing, .f32): unsafe table.pointee.causal_product.0
+            case (.growing, .f16): unsafe table.pointee.causal_product.1
             }
         unsafe w.withUnsafeBytes { w in
             unsafe function?(
                 x.base + origin.row * x.stride + origin.column, x.stride, rows, w.baseAddress,
-                wStride, k, columns, accumulate,
+                wStride, k, columns,
                 y.base + target.row * y.stride + target.column, y.stride)
         }
     }

@@ -28,7 +28,7 @@ package struct Matrix: ~Copyable {
             .bindMemory(to: Float.self, capacity: max(rows * stride, 1))
     }
 
-    deinit { unsafe free(base) }
+    deinit { unsafe UnsafeMutableRawPointer(base).freePages(byteCount: byteCount) }
 
     /// Bytes this matrix holds in memory.
     package var byteCount: Int { rows * stride * MemoryLayout<Float>.size }
@@ -60,22 +60,41 @@ extension Int {
 }
 
 extension UnsafeMutableRawPointer {
+    private static var hugePage: Int { 2 << 20 }
+
     /// Zeroed bytes on a 2 MiB boundary where the block is large, with huge pages asked for: a decode
-    /// step reads every weight once, and 4 KiB pages cost a tenth of the bandwidth.
+    /// step reads every weight once, and 4 KiB pages cost a tenth of the bandwidth. Large blocks come from
+    /// the system, whose pages are zero when first touched.
     ///
-    /// Freed with `free`. Ends the process when memory is exhausted, as Swift's own allocations do.
+    /// Freed with `freePages`. Ends the process when memory is exhausted, as Swift's own allocations do.
     static func allocateZeroedPages(byteCount: Int) -> UnsafeMutableRawPointer {
-        let bytes = max(byteCount, 1)
-        let hugePage = 2 << 20
-        let alignment = bytes >= hugePage ? hugePage : 64
-        let size = bytes.roundedUp(toMultipleOf: alignment)
-        var memory: UnsafeMutableRawPointer?
-        let status = unsafe posix_memalign(&memory, alignment, size)
-        guard status == 0, let memory = unsafe memory else {
+        guard byteCount >= hugePage else {
+            let memory = unsafe UnsafeMutableRawPointer.allocate(
+                byteCount: max(byteCount, 1), alignment: 64)
+            unsafe memset(memory, 0, byteCount)
+            return unsafe memory
+        }
+        // One huge page more than needed holds a boundary; what lies before and behind is given back.
+        let size = byteCount.roundedUp(toMultipleOf: hugePage)
+        let mapped = unsafe mmap(
+            nil, size + hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else {
             preconditionFailure("out of memory: \(size) bytes")
         }
-        if alignment == hugePage { unsafe madvise(memory, size, MADV_HUGEPAGE) }
-        unsafe memset(memory, 0, size)
+        let before = (hugePage - Int(bitPattern: mapped) % hugePage) % hugePage
+        let memory = unsafe mapped + before
+        if before > 0 { unsafe munmap(mapped, before) }
+        if before < hugePage { unsafe munmap(memory + size, hugePage - before) }
+        unsafe madvise(memory, size, MADV_HUGEPAGE)
         return unsafe memory
+    }
+
+    /// Frees what `allocateZeroedPages` gave for as many bytes.
+    func freePages(byteCount: Int) {
+        if byteCount >= Self.hugePage {
+            unsafe munmap(self, byteCount.roundedUp(toMultipleOf: Self.hugePage))
+        } else {
+            unsafe deallocate()
+        }
     }
 }

@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLlorchKernels
-import Glibc
 
 /// An immutable weight matrix of `inputSize` (K) × `outputSize` (N), shared by reference.
 package struct PackedMatrix: Sendable {
@@ -13,13 +12,15 @@ package struct PackedMatrix: Sendable {
     let kernels: Kernels
     private let storage: Storage
 
-    /// Owns the panels; written by the builder only, before anyone else sees it.
+    /// The panels, in an arena; written by the builder only, before anyone else sees them.
     private final class Storage: @unchecked Sendable {
         let base: UnsafeMutableRawPointer
+        private let arena: WeightArena
 
-        init(byteCount: Int) { unsafe base = .allocateZeroedPages(byteCount: byteCount) }
-
-        deinit { unsafe free(base) }
+        init(_ arena: WeightArena, byteCount: Int) {
+            self.arena = arena
+            unsafe base = arena.take(byteCount: byteCount)
+        }
     }
 
     private init(
@@ -40,6 +41,15 @@ package struct PackedMatrix: Sendable {
 
     /// Bytes of the panels, padding included.
     package var byteCount: Int { layout.byteCount }
+
+    /// Bytes that a matrix of these sizes will take.
+    package static func byteCount(
+        inputSize: Int, outputSize: Int, precision: Precision, kernels: Kernels
+    ) -> Int {
+        unsafe Layout(
+            inputSize: inputSize, outputSize: outputSize, kernels.format(precision)
+        ).byteCount
+    }
 
     /// Reads one output column back, as the embedding lookup does where the head is tied.
     ///
@@ -98,8 +108,10 @@ package struct PackedMatrix: Sendable {
         private let layout: Layout
         private let storage: Storage
 
+        /// - Parameter arena: where the panels lie; it has room for them.
         package init(
-            inputSize: Int, outputSize: Int, precision: Precision = .f32, kernels: Kernels
+            inputSize: Int, outputSize: Int, precision: Precision, kernels: Kernels,
+            arena: WeightArena
         ) {
             precondition(
                 inputSize > 0 && outputSize > 0, "a weight of \(inputSize) × \(outputSize)")
@@ -109,7 +121,19 @@ package struct PackedMatrix: Sendable {
             self.kernels = kernels
             layout = Layout(
                 inputSize: inputSize, outputSize: outputSize, unsafe kernels.format(precision))
-            storage = Storage(byteCount: layout.byteCount)
+            storage = Storage(arena, byteCount: layout.byteCount)
+        }
+
+        /// A matrix in memory of its own.
+        package init(
+            inputSize: Int, outputSize: Int, precision: Precision = .f32, kernels: Kernels
+        ) {
+            let byteCount = PackedMatrix.byteCount(
+                inputSize: inputSize, outputSize: outputSize, precision: precision,
+                kernels: kernels)
+            self.init(
+                inputSize: inputSize, outputSize: outputSize, precision: precision,
+                kernels: kernels, arena: WeightArena(sizes: [byteCount]))
         }
 
         /// `values` are rows [first, …) of [K, N], as Conv1D stores them.

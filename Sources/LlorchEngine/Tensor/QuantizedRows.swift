@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLlorchKernels
-import Glibc
 
 /// Scratch for the quantized rows of one product at a time.
 package struct QuantizedRows: ~Copyable {
@@ -23,7 +22,7 @@ package struct QuantizedRows: ~Copyable {
         unsafe base = .allocateZeroedPages(byteCount: rows * stride)
     }
 
-    deinit { unsafe free(base) }
+    deinit { unsafe base.freePages(byteCount: byteCount) }
 
     package var byteCount: Int { rows * stride }
 

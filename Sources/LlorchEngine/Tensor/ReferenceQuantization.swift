@@ -41,10 +41,10 @@ package enum ReferenceQuantization {
 
     // MARK: - Blocks
 
-    /// A row of activations: scale = largest / 127, not rounded further.
+    /// A row of activations: scale = largest / 127, not rounded further. Below 2^-119 all integers are 0.
     package static func activations(_ x: [Float]) -> Block {
         let largest = x.reduce(0) { max($0, $1.magnitude) }
-        let inverse = largest > 0 ? 127 / largest : 0
+        let inverse = largest >= 0x1p-119 ? 127 / largest : 0
         return Block(
             scale: largest / 127,
             integers: x.map { integer($0, inverse: inverse, in: -127...127) })

@@ -1,5 +1,5 @@
 // Merges the bytes of one piece into tokens: always the pair of the lowest rank, leftmost first.
-// Short pieces are scanned again after each merge; long ones keep their pairs in a heap.
+// Short pieces are scanned again after each merge; long ones keep their pairs in order.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol
@@ -11,7 +11,7 @@ struct BytePairEncoding: Sendable {
     /// Rank of each pair of bytes, first << 8 | second: most look-ups are the first of a piece.
     private let bytePairRanks: [UInt32]
 
-    /// Longest piece that is scanned; beyond it the heap is faster.
+    /// Longest piece that is scanned; beyond it keeping pairs in order is faster.
     private static let scanLimit = 48
 
     init(merges: MergeTable, byteTokens: [TokenID]) {
@@ -26,11 +26,13 @@ struct BytePairEncoding: Sendable {
     }
 
     /// Appends the tokens of `piece`, which is not empty, to `tokens`.
-    func append(_ piece: Span<UInt8>, to tokens: inout [TokenID], scratch: inout MergeHeap) {
-        if piece.count > Self.scanLimit {
-            scratch.merge(piece, with: self, into: &tokens)
-        } else {
+    func append(_ piece: Span<UInt8>, to tokens: inout [TokenID], scratch: inout MergeScratch) {
+        if piece.count <= Self.scanLimit {
             scan(piece, into: &tokens)
+        } else if merges.ranksRise {
+            scratch.buckets.merge(piece, with: self, into: &tokens)
+        } else {
+            scratch.heap.merge(piece, with: self, into: &tokens)
         }
     }
 
@@ -68,4 +70,13 @@ struct BytePairEncoding: Sendable {
             tokens.append(symbols[index])
         }
     }
+}
+
+/// What merging the long pieces of one text needs.
+struct MergeScratch {
+    fileprivate var buckets = MergeBuckets()
+    fileprivate var heap = MergeHeap()
+
+    /// Steps of all long pieces so far; a short one takes a bounded number.
+    var stepCount: Int { buckets.stepCount + heap.stepCount }
 }

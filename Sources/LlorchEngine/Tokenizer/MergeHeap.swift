@@ -1,5 +1,5 @@
-// Byte-pair merging for long pieces: a linked list of symbols and a heap of their pairs.
-// n log n for any text, so that a megabyte of one letter cannot stop a worker.
+// Byte-pair merging for long pieces, whatever the order of the merges: a linked list of symbols and a heap
+// of their pairs. n log n for any text and any table; MergeBuckets.swift is linear for trained tables.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol
@@ -13,6 +13,8 @@ struct MergeHeap {
     private var previous: [Int32] = []
     /// rank << 32 | position, least first; an entry whose rank is no longer its symbol's is stale.
     private var heap: [UInt64] = []
+    /// Everything done that depends on the text, for tests that time is n log n.
+    private(set) var stepCount = 0
 
     private static let none: Int32 = -1
 
@@ -60,6 +62,7 @@ struct MergeHeap {
         for index in piece.indices {
             updatePair(at: index, encoding.merges)
         }
+        stepCount += piece.count
     }
 
     private mutating func updatePair(at left: Int, _ merges: MergeTable) {
@@ -78,6 +81,7 @@ struct MergeHeap {
         heap.append(entry)
         while child > 0 {
             let parent = (child - 1) / 2
+            stepCount += 1
             guard entry < heap[parent] else { break }
             heap[child] = heap[parent]
             child = parent
@@ -92,6 +96,7 @@ struct MergeHeap {
         while true {
             var child = 2 * parent + 1
             guard child < heap.count else { break }
+            stepCount += 1
             if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
             guard heap[child] < last else { break }
             heap[parent] = heap[child]

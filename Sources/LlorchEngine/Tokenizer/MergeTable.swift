@@ -9,6 +9,11 @@ struct MergeTable: Sendable {
     private var slots: [UInt64]
     /// The token each merge makes, by rank.
     private(set) var results: [TokenID] = []
+    /// Whether no token is made by a merge of a higher rank than one it is used in, as in any table that
+    /// was trained: what a merge makes then merges at higher ranks only.
+    private(set) var ranksRise = true
+    /// Whether a merge has the token as a half.
+    private var isUsed: [Bool] = []
     private let shift: UInt64
     private let multiplier: UInt64
 
@@ -35,6 +40,13 @@ struct MergeTable: Sendable {
         }
         slots[slot] = pair << Self.fieldBits | UInt64(results.count)
         results.append(result)
+        let greatest = Int(max(left, right, result))
+        if greatest >= isUsed.count {
+            isUsed += [Bool](repeating: false, count: greatest + 1 - isUsed.count)
+        }
+        isUsed[Int(left)] = true
+        isUsed[Int(right)] = true
+        if isUsed[Int(result)] { ranksRise = false }
         return true
     }
 

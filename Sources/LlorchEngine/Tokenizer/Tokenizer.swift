@@ -46,6 +46,26 @@ package struct Tokenizer: Sendable {
         }
     }
 
+    /// From a GGUF file, which holds everything.
+    package init(_ gguf: GGUFFile) throws {
+        let vocabulary = try gguf.vocabulary(maximumCount: TokenizerParts.maximumTokens)
+        try self.init(
+            TokenizerParts(
+                tokens: vocabulary.tokens, plainIDs: vocabulary.plainIDs,
+                merges: vocabulary.merges, file: gguf.path,
+                remedy: "take a GGUF file that was converted from a GPT-2"))
+    }
+
+    /// From what a person names as a model: a directory, of which the tokenizer's files are enough, or a
+    /// GGUF file.
+    package init(model path: String) throws {
+        if try PathKind(path: path) == .file {
+            try self.init(GGUFFile(path: path))
+        } else {
+            try self.init(directory: path)
+        }
+    }
+
     private init(_ parts: TokenizerParts) throws(TokenizerError) {
         let tables = try TokenizerTables(parts)
         vocabulary = tables.vocabulary
@@ -73,11 +93,24 @@ package struct Tokenizer: Sendable {
         }
     }
 
+    /// Steps of merging `text` that grow with it, for tests that they are in proportion to it.
+    package func mergeSteps(of text: String) -> Int {
+        var scratch = MergeScratch()
+        _ = tokenize(validated: text.utf8.span, scratch: &scratch)
+        return scratch.stepCount
+    }
+
     private func tokenize(validated text: Span<UInt8>) -> [TokenID] {
+        var scratch = MergeScratch()
+        return tokenize(validated: text, scratch: &scratch)
+    }
+
+    private func tokenize(
+        validated text: Span<UInt8>, scratch: inout MergeScratch
+    ) -> [TokenID] {
         var tokens: [TokenID] = []
         // English has about four bytes a token.
         tokens.reserveCapacity(text.count / 3 + 1)
-        var heap = MergeHeap()
         var start = 0
         while start < text.count {
             let end = preTokenizer.endOfPiece(startingAt: start, in: text)
@@ -85,7 +118,7 @@ package struct Tokenizer: Sendable {
             if let token = wholePieces.token(of: piece, in: vocabulary) {
                 tokens.append(token)
             } else {
-                encoding.append(piece, to: &tokens, scratch: &heap)
+                encoding.append(piece, to: &tokens, scratch: &scratch)
             }
             start = end
         }

@@ -32,10 +32,20 @@ extension TokenizerParts {
     }
 
     /// From lists in order of ids and of preference, merges as `a b`, as GGUF has them.
-    init(tokens: [String], merges: [String], file: String) throws(TokenizerError) {
+    ///
+    /// Tokens of `plainIDs` are plain text.
+    init(
+        tokens: [String], plainIDs: Set<Int> = [], merges: [String], file: String,
+        remedy: String? = nil
+    ) throws(TokenizerError) {
         self.init(file: file, mergesFile: file)
-        for (id, spelling) in tokens.enumerated() {
-            self.tokens.append((spelling, id))
+        if let remedy { self.remedy = remedy }
+        for (id, text) in tokens.enumerated() {
+            if plainIDs.contains(id) {
+                addedTokens.append((text, id))
+            } else {
+                self.tokens.append((text, id))
+            }
         }
         for (index, merge) in merges.enumerated() {
             try appendMerge(line: merge.utf8.span, "merge \(index)")

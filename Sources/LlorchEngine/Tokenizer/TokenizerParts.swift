@@ -16,9 +16,8 @@ struct TokenizerParts {
     private(set) var leftCounts: [UInt32] = []
     let alphabet = ByteAlphabet()
     private var scratch: [UInt8] = []
-
-    static let remedy =
-        "use GPT-2's vocab.json and merges.txt, or a tokenizer.json made from them"
+    /// For messages: what to do instead.
+    var remedy = "use GPT-2's vocab.json and merges.txt, or a tokenizer.json made from them"
 
     /// Far above any GPT-2 vocabulary; keeps loading in bounds for a made-up file.
     static let maximumTokens = 1 << 20
@@ -51,7 +50,7 @@ struct TokenizerParts {
     ) -> TokenizerError {
         .invalidFile(
             file: file ?? self.file, field: field, expected: expected, found: found,
-            remedy: Self.remedy)
+            remedy: remedy)
     }
 
     /// Text of a file for a message, cut to a bearable length.

@@ -43,13 +43,13 @@ struct TokenizerTables {
         _ entries: [Entry], _ vocabulary: Vocabulary, _ encoding: BytePairEncoding
     ) -> TokenTable {
         var wholePieces = TokenTable(capacity: entries.count)
-        var heap = MergeHeap()
+        var scratch = MergeScratch()
         var merged: [TokenID] = []
         for (id, entry) in entries.enumerated() {
             guard case .spelled = entry else { continue }
             merged.removeAll(keepingCapacity: true)
             let bytes = vocabulary.bytes.span.extracting(vocabulary.range(of: id))
-            encoding.append(bytes, to: &merged, scratch: &heap)
+            encoding.append(bytes, to: &merged, scratch: &scratch)
             if merged.count == 1, merged.first == TokenID(id) {
                 // Bytes are unique: those of an earlier token were refused.
                 _ = wholePieces.insert(id, of: vocabulary)

@@ -15,6 +15,7 @@ struct BenchCommand: ParsableCommand {
               llorch-worker bench
               llorch-worker bench --model gpt2 -p 128,512 -n 128 -d 0,896 --json
               echo "tg128 @ d16" | llorch-worker bench --model gpt2 --stdin
+              llorch-worker bench --model gpt2 --tokenizer english.txt source.txt
             """)
 
     @OptionGroup var model: ModelOptions
@@ -38,6 +39,15 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Tokens of a prefill chunk.")
     var chunk: Int?
 
+    @Option(
+        parsing: .upToNextOption,
+        help: "Files to tokenize, in megabytes of 10^6 bytes per second; no other test is run then."
+    )
+    var tokenizer: [String] = []
+
+    @Option(help: "Cut the files into documents of this many bytes, at the next line's end.")
+    var documentBytes: Int?
+
     @Flag(help: "A JSON array with llama-bench's field names.")
     var json = false
 
@@ -56,13 +66,30 @@ struct BenchCommand: ParsableCommand {
         }
         guard repetitions >= 1 else { throw ValidationError("-r must be at least 1") }
         guard chunk ?? 1 >= 1 else { throw ValidationError("--chunk must be at least 1") }
+        guard documentBytes ?? 1 >= 1 else {
+            throw ValidationError("--document-bytes must be at least 1")
+        }
     }
 
     func run() throws {
-        let start = ContinuousClock.now
+        if tokenizer.isEmpty { try benchModel() } else { try benchTokenizer() }
+    }
+
+    private func benchTokenizer() throws {
+        let loaded = try Tokenizer(model: model.path())
+        var report = TokenizerBenchReport(json: json)
+        for file in tokenizer {
+            let bench = try TokenizerBench(file: file, documentLength: documentBytes)
+            report.add(bench, try bench.measure(loaded, repetitions: repetitions))
+        }
+        report.finish()
+    }
+
+    private func benchModel() throws {
+        let beginning = BenchSession.Beginning()
         let loaded = try model.load()
         if fromStandardInput {
-            var session = BenchSession(loaded, chunkLength: chunk, since: start)
+            var session = BenchSession(loaded, chunkLength: chunk, since: beginning)
             return session.run()
         }
         let context = loaded.model.configuration.contextLength

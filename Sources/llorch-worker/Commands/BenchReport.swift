@@ -89,7 +89,7 @@ struct BenchReport {
     }
 
     /// Two digits behind the point.
-    private static func fixed(_ value: Double) -> String {
+    static func fixed(_ value: Double) -> String {
         let hundredths = Int((value * 100).rounded())
         let fraction = String(hundredths % 100)
         return "\(hundredths / 100).\(fraction.count < 2 ? "0" : "")\(fraction)"

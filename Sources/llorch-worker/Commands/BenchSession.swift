@@ -2,6 +2,7 @@
 // let several engines take turns. Says nothing about the others; that is scripts/bench.
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import LlorchEngine
 import LlorchProtocol
 
@@ -9,14 +10,29 @@ struct BenchSession: ~Copyable {
     private let loaded: LoadedModel
     private var runner: BenchRunner
 
-    /// Tells how long loading took, from `start` to where a token can be computed.
-    init(_ loaded: LoadedModel, chunkLength: Int?, since start: ContinuousClock.Instant) {
+    /// What a process is before it loads anything.
+    struct Beginning {
+        let start = ContinuousClock.now
+        /// The most that was ever resident, shared libraries included.
+        let peakBytes: Int
+
+        init() {
+            var usage = rusage()
+            let isKnown = unsafe getrusage(RUSAGE_SELF.rawValue, &usage) == 0
+            // Linux counts it in KiB.
+            peakBytes = isKnown ? usage.ru_maxrss * 1024 : 0
+        }
+    }
+
+    /// Tells how long loading took, from the beginning to where a token can be computed.
+    init(_ loaded: LoadedModel, chunkLength: Int?, since beginning: Beginning) {
         self.loaded = loaded
         runner = BenchRunner(loaded.model, chunkLength: chunkLength)
-        let nanoseconds = start.duration(to: .now).nanoseconds
+        let nanoseconds = beginning.start.duration(to: .now).nanoseconds
         var writer = JSONWriter()
         writer.beginObject()
         writer.member("load_ns", nanoseconds)
+        writer.member("bytes_before", beginning.peakBytes)
         writer.member("isa", loaded.model.kernels.instructionSet.rawValue)
         writer.member("model_size", loaded.model.weightByteCount)
         writer.member("cache_size", runner.cacheByteCount)

@@ -13,6 +13,7 @@ struct InspectCommand: ParsableCommand {
             EXAMPLES
               llorch-worker inspect
               llorch-worker inspect --model gpt2 --json
+              llorch-worker inspect --model gpt2.Q8_0.gguf
             """)
 
     @OptionGroup var model: ModelOptions

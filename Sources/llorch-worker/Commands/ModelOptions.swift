@@ -16,7 +16,7 @@ struct CommandFailure: Error, CustomStringConvertible {
 }
 
 struct ModelOptions: ParsableArguments {
-    @Option(help: "A Hugging Face GPT-2 directory; the demo model if not given.")
+    @Option(help: "A Hugging Face GPT-2 directory or a GGUF file; the demo model if not given.")
     var model: String?
 
     @Option(help: "How weights are held in memory.")

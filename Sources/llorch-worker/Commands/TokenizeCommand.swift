@@ -16,7 +16,7 @@ struct TokenizeCommand: ParsableCommand {
               llorch-worker tokenize --time 5 < scene.txt
             """)
 
-    @Option(help: "A Hugging Face GPT-2 directory; the demo model if not given.")
+    @Option(help: "A Hugging Face GPT-2 directory or a GGUF file; the demo model if not given.")
     var model: String?
 
     @Flag(help: "One JSON array of ids; else one token a line, with its text.")
@@ -30,7 +30,7 @@ struct TokenizeCommand: ParsableCommand {
     }
 
     func run() throws {
-        let tokenizer = try Tokenizer(directory: model ?? DemoModel.path())
+        let tokenizer = try Tokenizer(model: model ?? DemoModel.path())
         let bytes = try Input.readAll()
         if let time { return try report(tokenizer, bytes, repetitions: time) }
         let ids = try tokenizer.tokenize(bytes: bytes.span)
@@ -78,14 +78,14 @@ struct DetokenizeCommand: ParsableCommand {
               echo "[15496, 13]" | llorch-worker detokenize --model gpt2
             """)
 
-    @Option(help: "A Hugging Face GPT-2 directory; the demo model if not given.")
+    @Option(help: "A Hugging Face GPT-2 directory or a GGUF file; the demo model if not given.")
     var model: String?
 
     @Flag(help: "The text as one JSON string; else the bytes as they are.")
     var json = false
 
     func run() throws {
-        let tokenizer = try Tokenizer(directory: model ?? DemoModel.path())
+        let tokenizer = try Tokenizer(model: model ?? DemoModel.path())
         let bytes = try Input.readAll()
         let limits = StrictJSON.Limits.file(maximumBytes: 1 << 30, maximumDepth: 1)
         guard let array = try StrictJSON.parse(bytes, limits: limits).asArray else {

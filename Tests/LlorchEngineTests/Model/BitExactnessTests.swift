@@ -30,6 +30,8 @@ import Testing
             configuration.requiredTensors.first { $0.name == name }?.shape
         }
 
+        func layout(of name: String) -> MatrixLayout { .inputRows }
+
         mutating func read(
             _ name: String, rows: Range<Int>, into destination: inout MutableSpan<Float>
         ) throws(ModelFileError) {

@@ -47,8 +47,8 @@ struct ModelDirectoryTests {
                 + "name the directory of a Hugging Face model")
         try directory.write("GGUF", to: "gpt2.Q8_0.gguf")
         let gguf =
-            "/gpt2.Q8_0.gguf: is a GGUF file, which is not supported yet; use the Hugging Face "
-            + "directory (config.json, model.safetensors) it was made from"
+            "/gpt2.Q8_0.gguf: is a GGUF file, which is a model by itself; name this file as the "
+            + "model, not its directory"
         #expect(refusal(directory, "/gpt2.Q8_0.gguf") == gguf)
         #expect(refusal(directory, "") == gguf)
         try directory.remove("gpt2.Q8_0.gguf")

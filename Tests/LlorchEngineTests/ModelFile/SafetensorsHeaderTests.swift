@@ -132,8 +132,8 @@ struct SafetensorsHeaderTests {
             ),
             (
                 Array("GGUF\u{3}\0\0\0".utf8),
-                "is a GGUF file, which is not supported yet; use the Hugging Face directory "
-                    + "(config.json, model.safetensors) it was made from"
+                "is a GGUF file, which is a model by itself; name this file as the model, not its "
+                    + "directory"
             ),
             (
                 Array("<!DOCTYPE html>".utf8),

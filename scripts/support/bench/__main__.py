@@ -19,6 +19,8 @@ from bench.terminal import Progress, paint
 
 DOCUMENT = REPOSITORY / "docs/benchmarks.md"
 SCRATCH = REPOSITORY / ".build-bench"
+# Of the core; a run that had less is not put into the documents by itself.
+LEAST_SHARE = 0.9
 
 DESCRIPTION = """\
 Measures llorch beside llama.cpp, ONNX Runtime, OpenVINO and CTranslate2, and its tokenizer beside
@@ -66,14 +68,16 @@ def parser():
                       help="that count, after one that does not (default: 5; --quick: 1)")
     made.add_argument("--core", type=int, metavar="N",
                       help="to measure on (default: the last this process may use)")
-    made.add_argument("--gguf", action="store_true",
-                      help="give llorch the GGUF files of llama.cpp, not the Hugging Face directory")
+    made.add_argument("--gguf", metavar="LIST",
+                      help="precisions in which llorch reads llama.cpp's GGUF file, not the Hugging "
+                      "Face directory, or 'none' (default: q8,q4)")
     made.add_argument("--json", metavar="FILE", help="where the samples go (default: .build-bench/last.json)")
     made.add_argument("--picture", metavar="FILE", help="draw an SVG there")
     made.add_argument("--table", metavar="FILE",
                       help="measure nothing; show the samples that --json wrote")
     made.add_argument("--write", action=argparse.BooleanOptionalAction,
-                      help="put the results into docs (default: if they are complete)")
+                      help="put the results into docs (default: if they are complete and nothing "
+                      "else used the core)")
     made.add_argument("--quick", action="store_true", help="see that all is well, in minutes")
     made.add_argument("--install-peers", action="store_true",
                       help="install the peers, all or those of --peers, convert the models for them, "
@@ -116,7 +120,10 @@ def complete(options):
         options.core = max(os.sched_getaffinity(0))
     if not 0 <= options.core < os.cpu_count():
         raise Failure(f"--core must be from 0 to {os.cpu_count() - 1} here, found {options.core}")
-    options.whole = not quick and not options.gguf and all(
+    standard = ["q8", "q4"]
+    options.gguf = [] if options.gguf == "none" else chosen(
+        "gguf", options.gguf, plan.PRECISIONS, standard)
+    options.whole = not quick and options.gguf == standard and all(
         list(known) == mine for known, mine in (
             (plan.MODELS, options.models), (plan.PRECISIONS, options.precisions),
             (plan.METRICS, options.metrics), (plan.PEERS, options.peers)))
@@ -222,6 +229,15 @@ def publish(results, path, progress):
     progress.note("written: docs/benchmarks.md, .svg and .json")
 
 
+def undisturbed(results, progress):
+    share = results.core_share()
+    if share is not None and share < LEAST_SHARE:
+        progress.warn(f"nothing is written: the engines had {share:.0%} of the core, another program "
+                      "the rest; run this again without it, or say --write")
+        return False
+    return True
+
+
 def run(options, progress):
     if options.table:
         results, path = Results.read(options.table), options.table
@@ -237,7 +253,8 @@ def run(options, progress):
     print(report.coloured(report.markdown(results), paint(sys.stdout)), flush=True)
     if options.picture:
         draw(path, options.picture, progress)
-    if options.write or (options.write is None and not options.table and options.whole):
+    if options.write or (options.write is None and not options.table and options.whole
+                         and undisturbed(results, progress)):
         publish(results, path, progress)
 
 

@@ -77,11 +77,23 @@ class Bench:
                 engine.stop()
 
     def llorch(self, model, precision, directory):
-        if self.options.gguf:
-            variant = PRECISIONS[precision].gguf
-            directory = self.environment.root / "gguf" / f"{model}.{variant}.gguf"
-        return Llorch(self.options.worker, directory, precision, self.options.core,
-                      self.log("llorch"))
+        path = directory
+        if precision in self.options.gguf:
+            try:
+                path = self.gguf(model, PRECISIONS[precision].gguf)
+            except Failure as failure:
+                self.progress.warn(f"llorch reads the Hugging Face directory instead: {failure}")
+                self.results.note_absent(
+                    "llorch", f"no GGUF file, read from the Hugging Face directory: {failure}",
+                    precision, model)
+        return Llorch(self.options.worker, path, precision, self.options.core, self.log("llorch"))
+
+    def gguf(self, model, variant):
+        """The file that llama.cpp reads; its tools make it."""
+        path = self.environment.root / "gguf" / f"{model}.{variant}.gguf"
+        if not path.exists():
+            self.environment.prepare_peer("llama.cpp", model, variant, self.log("llama.cpp"))
+        return path
 
     def log(self, engine):
         return self.logs / f"{engine}.log"

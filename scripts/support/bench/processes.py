@@ -51,10 +51,13 @@ class Worker:
         self.log = pathlib.Path(log)
         with self.log.open("ab") as errors:
             self.begin = errors.tell()
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                env={**os.environ, **ENVIRONMENT, **ONE_THREAD}, bufsize=0,
-                preexec_fn=first_steps(core))
+            try:
+                self.process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                    env={**os.environ, **ENVIRONMENT, **ONE_THREAD}, bufsize=0,
+                    preexec_fn=first_steps(core))
+            except OSError as error:
+                raise Failure(f"{command[0]} does not start: {error.strerror}") from None
         self.rest = b""
 
     def ask(self, line):
@@ -162,7 +165,9 @@ class Llorch(Engine):
         self.worker = Worker(
             [self.program, "bench", "--model", self.model, "--precision", self.variant, "--stdin"],
             self.log, self.core)
-        seconds = self.worker.answer()["load_ns"] / 1e9
+        answer = self.worker.answer()
+        self.before = answer["bytes_before"]
+        seconds = answer["load_ns"] / 1e9
         self.worker.rest_now()
         return seconds
 

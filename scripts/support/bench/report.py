@@ -3,7 +3,6 @@
 
 import math
 import re
-import statistics
 
 from bench import comparison, limits
 from bench.failure import Failure
@@ -115,9 +114,9 @@ def conditions(results):
         f"{counted(settings['rounds'], 'round')} on core {settings['core']}; load average "
         + " → ".join(str(value) for value in content["load_average"]),
     ]
-    if shares := content["core_shares"]:
-        lines.append(f"While it was timed, an engine had {statistics.median(shares):.0%} of the core "
-                     f"(median of all runs; at least {min(shares):.0%})")
+    if share := results.core_share():
+        lines.append(f"While it was timed, an engine had {share:.0%} of the core (median of all runs; "
+                     f"at least {min(content['core_shares']):.0%})")
     if found:
         units = content["limits"][0]
         lines.append(

@@ -9,6 +9,7 @@ import statistics
 from bench.failure import Failure
 
 FORMAT = "llorch-bench/1"
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 
 
 class Results:
@@ -49,9 +50,16 @@ class Results:
             self.content["core_shares"].append(round(share, 3))
 
     def note_absent(self, engine, why, variant=None, model=None, remedy=None):
+        # Where things lie on this machine is nobody else's business.
+        why = why.replace(f"{REPOSITORY}/", "").replace(str(pathlib.Path.home()), "~")
         entry = {"engine": engine, "variant": variant, "model": model, "why": why, "remedy": remedy}
         if entry not in self.content["absent"]:
             self.content["absent"].append(entry)
+
+    def core_share(self):
+        """How much of the core an engine had while it was timed, or None; the median of all runs."""
+        shares = self.content["core_shares"]
+        return statistics.median(shares) if shares else None
 
     def engines(self, model, precision, metric):
         """(engine, variant) to values, in the order in which they were measured."""

@@ -16,20 +16,20 @@ package struct AttentionScores: Sendable {
     /// Leaves the weights of tile row i in the first `position + i + 1` columns of row i.
     ///
     /// `qkv` is [T, 3C], of which the queries are used; `tile` are its rows, the first at `position`.
-    func forward<Observer: ActivationObserver>(
+    package func forward<Observer: ActivationObserver>(
         _ qkv: borrowing Matrix, tile: Range<Int>, position: Int, layer: Int, head: Int,
         cache: borrowing KVCache, into weights: inout Matrix, kernels: Kernels,
         observer: inout Observer
     ) {
         let seen = position + tile.count
         let origin = MatrixOrigin(row: tile.lowerBound, column: head * headSize)
-        for panel in 0..<seen.roundedUp(toMultipleOf: KVCache.panel) / KVCache.panel {
+        for first in stride(from: 0, to: seen, by: KVCache.panel) {
             kernels.product(
-                qkv, at: origin, rows: tile.count, depth: headSize,
-                cache.keyPanel(layer: layer, head: head, panel: panel), of: cache.element,
-                wStride: KVCache.panel,
-                columns: KVCache.panel, into: &weights,
-                at: MatrixOrigin(row: 0, column: panel * KVCache.panel))
+                qkv, at: origin, rows: tile.count, depth: .equal(headSize),
+                cache.keyPanel(layer: layer, head: head, panel: first / KVCache.panel),
+                of: cache.element, wStride: KVCache.panel,
+                columns: min(KVCache.panel, (seen - first).roundedUp(toMultipleOf: 16)),
+                into: &weights, at: MatrixOrigin(row: 0, column: first))
         }
         for i in 0..<tile.count {
             let visible = position + i + 1
