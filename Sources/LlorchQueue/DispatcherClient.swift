@@ -132,7 +132,7 @@ package final class DispatcherClient {
             }
             senderKey = message.senderKey
             perform(dispatcher.receive(event, now: clock()))
-            followKey(of: event)
+            if let senderKey { follow(senderKey, of: event) }
         }
         perform(dispatcher.tick(now: clock()))
         defer { ready.removeAll(keepingCapacity: true) }
@@ -140,17 +140,19 @@ package final class DispatcherClient {
     }
 
     /// A worker whose addresses cannot be used has no pipes, and so is not reached.
-    private func open(_ worker: String, _ jobs: String, _ control: String) {
+    private func open(
+        _ worker: String, _ jobs: String, _ control: String, key: CurvePublicKey?
+    ) {
         pipes[worker] = try? WorkerPipes(
-            jobs: jobs, control: control, in: context, security?.speaking(to: senderKey))
+            jobs: jobs, control: control, in: context, security?.speaking(to: key))
     }
 
     /// A worker that was started again with another key is spoken to under that one.
-    private func followKey(of event: WorkerEvent) {
-        guard let senderKey, let old = pipes[event.worker], old.server != senderKey,
+    private func follow(_ key: CurvePublicKey, of event: WorkerEvent) {
+        guard let old = pipes[event.worker], old.server != key,
             dispatcher.worker(event.worker)?.boot == event.boot
         else { return }
-        open(event.worker, old.jobs, old.control)
+        open(event.worker, old.jobs, old.control, key: key)
     }
 
     private func perform(_ actions: [Dispatcher.Action]) {
@@ -161,11 +163,10 @@ package final class DispatcherClient {
             case .deliver(let event, let jobID): ready.append(.event(event, jobID: jobID))
             case .connect(let worker, let jobs, let control):
                 let fixed = addresses[worker]
-                open(worker, fixed?.jobs ?? jobs, fixed?.control ?? control)
+                open(worker, fixed?.jobs ?? jobs, fixed?.control ?? control, key: senderKey)
             case .reconnect(let worker):
                 if let old = pipes[worker] {
-                    senderKey = old.server
-                    open(worker, old.jobs, old.control)
+                    open(worker, old.jobs, old.control, key: old.server)
                 }
             case .disconnect(let worker):
                 pipes[worker] = nil

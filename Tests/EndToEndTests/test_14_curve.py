@@ -15,7 +15,7 @@ import zmq
 import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
 
-from harness import PATIENCE, Dispatcher, Process, Worker, free_ports, run, terminate, text_of
+from harness import PATIENCE, ROOT, Dispatcher, Process, Worker, free_ports, run, terminate, text_of
 from test_08_http import Shim, assert_stream
 
 
@@ -153,6 +153,33 @@ def test_keys_of_pyzmq(start, keys, tiny_model, tmp_path, worker_binary):
         assert dispatcher.finish(dispatcher.send("Hello"))[-1]["type"] == "end"
     finally:
         dispatcher.close()
+
+
+def test_the_example(start, worker_binary, make_keys, tiny_model, tmp_path):
+    text = (ROOT / "examples/secure_client.py").read_text(encoding="utf-8")
+    ports = free_ports(3)
+    for default, port in zip((5600, 5601), ports):
+        text = text.replace(str(default), str(port))
+    worker, client = make_keys("worker"), make_keys("client")
+    start(Worker, worker_binary, name="worker", events_port=ports[0], ports=ports[1:], model=tiny_model,
+          arguments=options(worker, client.public_file))
+    done = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, timeout=PATIENCE, check=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8")
+    assert "'type': 'end'" in done.stdout
+
+
+def test_the_feeder(start, worker_binary, make_keys, tiny_model, tmp_path):
+    events, *ports = free_ports(3)
+    worker, feeder = make_keys("worker"), make_keys("feeder")
+    start(Worker, worker_binary, name="w1", events_port=events, ports=ports, model=tiny_model,
+          arguments=options(worker, feeder.public_file))
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/support/feed_queue.py", "--jobs", "20", "--rate", "0", "--json",
+         "--max-tokens", "4", "--events", f"tcp://127.0.0.1:{events}",
+         "--curve-secret-key", feeder.secret_file, "--curve-allowed-keys", worker.public_file],
+        timeout=PATIENCE, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b'"unanswered": 0' in done.stdout
 
 
 # Strangers
@@ -303,25 +330,13 @@ def test_half_open_connections_do_not_slow_others(worker, dispatcher):
 # The shim
 
 
-class CurveShim(Process):
-    def __init__(self, binary, log, *, arguments):
-        self.port, self.events_port = free_ports(2)
-        self.url = f"http://127.0.0.1:{self.port}"
-        Process.__init__(
-            self, [binary, "--port", self.port, "--events",
-                   f"bind:tcp://127.0.0.1:{self.events_port}", *arguments], log)
-
-    health, until, until_healthy = Shim.health, Shim.until, Shim.until_healthy
-    execute, stream = Shim.execute, Shim.stream
-
-
 def test_the_shim_and_its_workers(start, shim_binary, worker_binary, keys, make_keys, tiny_model, tmp_path):
     server, successor, stranger = (make_keys(name) for name in ("shim", "successor", "stranger"))
     workers = tmp_path / "workers-of-shim"
     workers.mkdir()
     for pair in (keys["worker"], successor):
         shutil.copy(pair.public_file, workers)
-    shim = start(CurveShim, shim_binary, arguments=options(server, workers))
+    shim = start(Shim, shim_binary, arguments=options(server, workers))
 
     def begin(name, pair, ports=None):
         return start(Worker, worker_binary, name=name, events_port=shim.events_port, model=tiny_model,
