@@ -99,6 +99,12 @@ package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
         return !Self.isLoopback(host)
     }
 
+    /// Whether it connects to another machine.
+    package var isElsewhere: Bool {
+        guard direction == .connect, let host = hostAndPort?.host else { return false }
+        return !Self.isLoopback(host)
+    }
+
     /// Whether it is bound to all addresses of the machine, so that it names none to connect to.
     package var isWildcard: Bool {
         guard direction == .bind, let host = hostAndPort?.host else { return false }

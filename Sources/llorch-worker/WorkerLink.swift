@@ -62,6 +62,11 @@ final class WorkerLink {
                 logger.warning("\(warning)", metadata: ["address": "\(endpoint)"])
             }
         }
+        if options.security == nil, options.events.isElsewhere {
+            logger.warning(
+                "events leave this machine without keys: anyone on the way can read them",
+                metadata: ["events": "\(options.events)"])
+        }
         context = try ZMQContext()
         connections = try options.security?.makeGuard(in: context, now: clock() / 1_000)
         jobsLock = try AddressLock(options.jobs)

@@ -33,7 +33,12 @@ import Testing
         }
         let exposed = try QueueEndpoint(parsing: address, default: .bind, mayBeExposed: true)
         #expect(exposed.isExposed)
-        if !address.contains("*") { _ = try QueueEndpoint(parsing: address, default: .connect) }
+        #expect(!exposed.isElsewhere)
+        if !address.contains("*") {
+            let elsewhere = try QueueEndpoint(parsing: address, default: .connect)
+            #expect(elsewhere.isElsewhere)
+            #expect(!elsewhere.isExposed)
+        }
     }
 
     @Test(arguments: [

@@ -14,9 +14,9 @@ struct ServeCommand: ParsableCommand {
             Addresses begin with bind: or connect:. Choose ports below 32768: above it a reconnecting
             peer can occupy them. SIGTERM drains, a second one stops at once.
 
-            Beyond this machine the sockets speak CURVE only: with keys from `llorch-worker keys`, \
-            jobs come from those whose public keys are allowed, and events go to the owner of the \
-            server key.
+            Beyond this machine addresses are bound with CURVE only: with keys from \
+            `llorch-worker keys`, jobs come from those whose public keys are allowed, and events go \
+            to the owner of the server key.
 
             EXAMPLES
               llorch-worker serve --worker-id w1
@@ -71,10 +71,10 @@ struct ServeCommand: ParsableCommand {
             throw ValidationError("--drain-timeout must be 0 to 86400 seconds")
         }
         guard chunk ?? 1 >= 1 else { throw ValidationError("--chunk must be at least 1") }
-        let endpoints = try endpoints()
+        let options = try addresses()
         for (option, endpoint, advertised) in [
-            ("jobs", endpoints.jobs, advertiseJobs),
-            ("control", endpoints.control, advertiseControl),
+            ("jobs", options.jobs, advertiseJobs),
+            ("control", options.control, advertiseControl),
         ] where endpoint.isWildcard && advertised == nil {
             throw ValidationError(
                 "--\(option) \(endpoint): bound to every address, so that dispatchers cannot be told "
@@ -82,8 +82,8 @@ struct ServeCommand: ParsableCommand {
         }
     }
 
-    /// As they are on the command line.
-    private func endpoints() throws -> WorkerOptions {
+    /// The addresses as they are on the command line, and nothing else yet.
+    private func addresses() throws -> WorkerOptions {
         func parse(
             _ option: String, _ text: String, _ direction: QueueEndpoint.Direction
         ) throws -> QueueEndpoint {
@@ -109,7 +109,7 @@ struct ServeCommand: ParsableCommand {
         logger.logLevel = logLevel
         logger[metadataKey: "worker_id"] = "\(workerId)"
         DescriptorLimit.raise()
-        var options = try endpoints()
+        var options = try addresses()
         options.security = try access.files.load(
             for: [options.jobs, options.control, options.events])
         options.advertisedJobs = advertiseJobs
