@@ -111,6 +111,7 @@ package struct Dispatcher {
 
     /// Every worker heard of, for health and directories.
     package var workers: [DispatcherWorker] { Array(workersByName.values) }
+    package func worker(_ name: String) -> DispatcherWorker? { workersByName[name] }
     package var waitingCount: Int { waiting.count }
     /// Jobs that a worker has or may have.
     package var outCount: Int { jobs.count - waiting.count }

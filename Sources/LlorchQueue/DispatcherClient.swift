@@ -40,25 +40,41 @@ package final class DispatcherClient {
     /// Events that were not LLQ/1.
     package private(set) var unreadableEvents = 0
     package var multipartDropped: Int { events.multipartDropped }
+    /// Connections that were not let in, and the newest of them.
+    package var refusals: (count: Int, last: ConnectionGuard.Refusal?) {
+        (connections?.refused ?? 0, connections?.lastRefusal)
+    }
+    /// Why the allowed keys could not be read anew.
+    package var keyFailure: CurveKeyError? { connections?.loadFailure }
+
+    /// Where a worker's pipes lead, and the key it must have there.
+    private struct Target: Equatable {
+        var addresses: WorkerAddresses
+        var key: CurvePublicKey?
+    }
 
     private let context: ZMQContext
+    private let security: QueueSecurity?
+    private var connections: ConnectionGuard?
     private var events: ZMQSocket
     private let lock: AddressLock?
     private var pipes: [String: WorkerPipes] = [:]
-    /// Where each worker's pipes should lead.
-    private var targets: [String: WorkerAddresses] = [:]
+    private var targets: [String: Target] = [:]
     private var ready: [Delivery] = []
     private let addresses: [String: WorkerAddresses]
+    /// Who sent the event that is at hand.
+    private var senderKey: CurvePublicKey?
     private let clock: () -> Int64
 
     /// Binds the events endpoint, usually `bind:`; workers announce themselves there.
     ///
-    /// The workers named in `addresses` are reached there, whatever they announce. The clock counts
-    /// monotonic milliseconds. Throws `QueueAddressError`, `ZMQError` or `SystemError`.
+    /// The workers named in `addresses` are reached there, whatever they announce. With `security`, a worker
+    /// must hold the key with which its heartbeats came. The clock counts monotonic milliseconds. Throws
+    /// `QueueAddressError`, `ZMQError` or `SystemError`.
     package init(
         events endpoint: QueueEndpoint, context: ZMQContext,
         configuration: Dispatcher.Configuration = .init(),
-        addresses: [String: WorkerAddresses] = [:],
+        addresses: [String: WorkerAddresses] = [:], security: QueueSecurity? = nil,
         clock: @escaping () -> Int64 = MonotonicClock.milliseconds
     ) throws {
         self.context = context
@@ -67,7 +83,9 @@ package final class DispatcherClient {
         dispatcher = Dispatcher(configuration: configuration)
         wakeUp = try WakeUp()
         lock = try AddressLock(endpoint)
-        events = try QueueSocket.dispatcherEvents.open(endpoint, in: context)
+        self.security = security
+        connections = try security?.makeGuard(in: context, now: clock())
+        events = try QueueSocket.dispatcherEvents.open(endpoint, in: context, security)
         eventsAddress = events.lastEndpoint
     }
 
@@ -100,10 +118,12 @@ package final class DispatcherClient {
         if ready.isEmpty {
             var poller = ZMQPoller()
             poller.add(events, .readable)
+            connections?.watch(in: &poller)
             poller.add(descriptor: wakeUp.descriptor)
             try poller.wait(milliseconds: isBusy ? min(milliseconds, 20) : milliseconds)
         }
         _ = wakeUp.take()
+        try connections?.serve(now: clock())
         var budget = 1_000
         while budget > 0, let message = try events.receive() {
             budget -= 1
@@ -118,7 +138,9 @@ package final class DispatcherClient {
                 ready.append(.left(worker: event.worker, reason: reason))
             default: break
             }
+            senderKey = message.senderKey
             perform(dispatcher.receive(event, now: clock()))
+            if let senderKey { follow(senderKey, of: event) }
         }
         perform(dispatcher.tick(now: clock()))
         defer { ready.removeAll(keepingCapacity: true) }
@@ -130,7 +152,17 @@ package final class DispatcherClient {
         // An address that the old pipes have bound is free only without them.
         pipes[worker] = nil
         guard let target = targets[worker] else { return }
-        pipes[worker] = try? WorkerPipes(target, in: context)
+        pipes[worker] = try? WorkerPipes(
+            target.addresses, in: context, security?.speaking(to: target.key))
+    }
+
+    /// A worker that was started again with another key is spoken to under that one.
+    private func follow(_ key: CurvePublicKey, of event: WorkerEvent) {
+        guard let target = targets[event.worker], target.key != key,
+            dispatcher.worker(event.worker)?.boot == event.boot
+        else { return }
+        targets[event.worker]?.key = key
+        open(event.worker)
     }
 
     private func perform(_ actions: [Dispatcher.Action]) {
@@ -141,9 +173,10 @@ package final class DispatcherClient {
             case .deliver(let event, let jobID): ready.append(.event(event, jobID: jobID))
             case .connect(let worker, let jobs, let control):
                 // What a worker announces is only ever connected to.
-                let target =
-                    addresses[worker]
-                    ?? WorkerAddresses(jobs: "connect:" + jobs, control: "connect:" + control)
+                let target = Target(
+                    addresses: addresses[worker]
+                        ?? WorkerAddresses(jobs: "connect:" + jobs, control: "connect:" + control),
+                    key: senderKey)
                 if target != targets[worker] {
                     targets[worker] = target
                     open(worker)
@@ -173,13 +206,18 @@ private final class WorkerPipes {
     private let jobsLock: AddressLock?
     private let controlLock: AddressLock?
 
-    init(_ target: WorkerAddresses, in context: ZMQContext) throws(QueueAddressError) {
-        let jobsEndpoint = try QueueEndpoint(parsing: target.jobs, default: .connect)
-        let controlEndpoint = try QueueEndpoint(parsing: target.control, default: .connect)
+    init(
+        _ target: WorkerAddresses, in context: ZMQContext, _ security: QueueSecurity?
+    ) throws(QueueAddressError) {
+        let jobsEndpoint = try QueueEndpoint(
+            parsing: target.jobs, default: .connect, mayBeExposed: security != nil)
+        let controlEndpoint = try QueueEndpoint(
+            parsing: target.control, default: .connect, mayBeExposed: security != nil)
         jobsLock = try AddressLock(jobsEndpoint)
         controlLock = try AddressLock(controlEndpoint)
-        jobsSocket = try QueueSocket.dispatcherJobs.open(jobsEndpoint, in: context)
-        controlSocket = try QueueSocket.dispatcherControl.open(controlEndpoint, in: context)
+        jobsSocket = try QueueSocket.dispatcherJobs.open(jobsEndpoint, in: context, security)
+        controlSocket = try QueueSocket.dispatcherControl.open(
+            controlEndpoint, in: context, security)
     }
 
     func send(_ message: DispatcherMessage, _ channel: Dispatcher.Channel) -> Bool {

@@ -27,10 +27,11 @@ package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads an address with or without a `bind:` or `connect:` prefix.
     ///
+    /// With `mayBeExposed`, it may be bound where other machines reach it.
     /// - Throws: when the transport is none of tcp, ipc and inproc, the port is no port, or a bind
-    ///   would be reachable from other machines.
+    ///   would be reachable from other machines and must not be.
     package init(
-        parsing text: String, default direction: Direction
+        parsing text: String, default direction: Direction, mayBeExposed: Bool = false
     ) throws(QueueAddressError) {
         var direction = direction
         var address = text[...]
@@ -41,6 +42,12 @@ package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
         self.direction = direction
         self.address = String(address)
         try check(as: text)
+        if isExposed, !mayBeExposed {
+            throw QueueAddressError(
+                text,
+                "refusing to listen beyond this machine without CURVE: give --curve-secret-key and "
+                    + "--curve-allowed-keys, or bind 127.0.0.1 or an ipc path")
+        }
     }
 
     package var description: String { "\(direction.rawValue):\(address)" }
@@ -84,12 +91,24 @@ package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
         guard !host.isEmpty, !host.utf8.contains(0) else {
             throw QueueAddressError(text, "expected a host before the port")
         }
-        if direction == .bind, !Self.isLoopback(host) {
-            throw QueueAddressError(
-                text,
-                "refusing to listen beyond this machine: the queue has no access control; bind "
-                    + "127.0.0.1 or an ipc path")
-        }
+    }
+
+    /// Whether other machines may reach what is bound here.
+    package var isExposed: Bool {
+        guard direction == .bind, let host = hostAndPort?.host else { return false }
+        return !Self.isLoopback(host)
+    }
+
+    /// Whether it connects to another machine.
+    package var isElsewhere: Bool {
+        guard direction == .connect, let host = hostAndPort?.host else { return false }
+        return !Self.isLoopback(host)
+    }
+
+    /// Whether it is bound to all addresses of the machine, so that it names none to connect to.
+    package var isWildcard: Bool {
+        guard direction == .bind, let host = hostAndPort?.host else { return false }
+        return ["*", "0.0.0.0", "[::]", "::"].contains(host)
     }
 
     private static func isLoopback(_ host: Substring) -> Bool {
@@ -163,21 +182,34 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
         ]
     }
 
-    /// Opens this end with its options.
+    /// Opens this end with its options; with `security`, only allowed peers get in, and only the right one
+    /// is spoken to.
     package func open(
-        _ endpoint: QueueEndpoint, in context: ZMQContext
+        _ endpoint: QueueEndpoint, in context: ZMQContext, _ security: QueueSecurity? = nil
     ) throws(QueueAddressError) -> ZMQSocket {
-        do throws(ZMQError) {
+        do {
             let socket = try ZMQSocket(kind, in: context)
             for option in options { try socket.set(option) }
+            if let security {
+                if endpoint.direction == .bind {
+                    try socket.serveCurve(security.keys)
+                } else if let server = security.server {
+                    try socket.useCurve(security.keys, server: server)
+                } else {
+                    throw QueueAddressError(
+                        endpoint.address, "the key of whoever listens there is not known")
+                }
+            }
             switch endpoint.direction {
             case .bind: try socket.bind(endpoint.address)
             case .connect: try socket.connect(endpoint.address)
             }
             return socket
-        } catch .addressInUse {
+        } catch let error as ZMQError where error == .addressInUse {
             throw QueueAddressError(
                 endpoint.address, "the address is in use; stop the other process or choose another")
+        } catch let error as QueueAddressError {
+            throw error
         } catch {
             throw QueueAddressError(endpoint.address, "\(error)")
         }

@@ -24,7 +24,8 @@ package struct Shim: Sendable {
         self.queue = queue
         let responder = ShimResponder(
             execute: ExecuteRoute(queue: queue, timing: options.timing),
-            cancel: CancelRoute(queue: queue), health: HealthRoute(directory: queue.directory))
+            cancel: CancelRoute(queue: queue), health: HealthRoute(directory: queue.directory),
+            hosts: HostRule(allowing: [options.host] + options.allowedHosts))
         var application = Application(
             responder: responder,
             server: .http1(

@@ -22,6 +22,8 @@ struct LlorchHTTPShim: AsyncParsableCommand {
               llorch-http-shim
               llorch-http-shim --port 0 --events bind:ipc:///run/llorch/events
               llorch-http-shim --worker w1=tcp://10.0.0.7:5601,tcp://10.0.0.7:5602
+              llorch-http-shim --events bind:tcp://10.0.0.1:5600 \\
+                --curve-secret-key shim.key_secret --curve-allowed-keys workers/
 
               curl -N http://127.0.0.1:3000/execute -H 'Content-Type: application/json' \\
                 -d '{"job_id":"a1","prompt":"Hello","max_tokens":16}'
@@ -29,6 +31,15 @@ struct LlorchHTTPShim: AsyncParsableCommand {
 
     @Option(help: "Address to listen on. There is no access control: keep it on this machine.")
     var host = "127.0.0.1"
+
+    @Option(
+        name: .customLong("allowed-host"),
+        help: ArgumentHelp(
+            """
+            A name in the Host header that is answered, beside localhost, --host and numeric \
+            addresses. Repeatable.
+            """, valueName: "name"))
+    var allowedHosts: [String] = []
 
     @Option(help: "Port to listen on; 0 takes a free one and prints it.")
     var port: UInt16 = 3000
@@ -45,6 +56,30 @@ struct LlorchHTTPShim: AsyncParsableCommand {
             """,
             valueName: "name=jobs,control"))
     var workers: [WorkerArgument] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The key pair of this server, from `llorch-worker keys`; turns CURVE on.",
+            valueName: "file"))
+    var curveSecretKey: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            The workers that may connect: a public key file, or a directory of *.key files, which is \
+            read again when one connects.
+            """, valueName: "path"))
+    var curveAllowedKeys: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The public key of the worker, where --events connects to one.", valueName: "file"))
+    var curveServerKey: String?
+
+    @Flag(
+        help:
+            "Lets --events be bound beyond this machine without keys. Anyone may then be a worker.")
+    var insecureBind = false
 
     @Option(help: "Jobs that may wait; a further one is answered 503.")
     var backlog = 1_000
@@ -100,7 +135,9 @@ struct LlorchHTTPShim: AsyncParsableCommand {
             return handler
         }
         let logger = Logger(label: "llorch-http-shim")
-        let options = try options()
+        DescriptorLimit.raise()
+        var options = try options()
+        options.queue.security = try keyFiles.load(for: [options.queue.events])
         let shim = Shim(options, logger: logger) { [host] port in
             // One line for scripts: the port may have been chosen by the system.
             let text = host.contains(":") ? "[\(host)]" : host
@@ -116,16 +153,24 @@ struct LlorchHTTPShim: AsyncParsableCommand {
         }
     }
 
+    private var keyFiles: QueueKeyFiles {
+        QueueKeyFiles(
+            secretKey: curveSecretKey, allowedKeys: curveAllowedKeys, serverKey: curveServerKey)
+    }
+
     private func options() throws -> ShimOptions {
         let endpoint: QueueEndpoint
         do {
-            endpoint = try QueueEndpoint(parsing: events, default: .bind)
+            endpoint = try QueueEndpoint(
+                parsing: events, default: .bind, mayBeExposed: keyFiles.isUsed || insecureBind)
         } catch {
             throw ValidationError("--events \(error)")
         }
+        if let problem = keyFiles.problem(for: [endpoint]) { throw ValidationError(problem) }
         var options = ShimOptions(events: endpoint)
         options.host = host
         options.port = Int(port)
+        options.allowedHosts = allowedHosts
         options.queue.dispatcher.backlog = backlog
         options.drainTimeout = Int64(drainTimeout * 1_000)
         for worker in workers { options.queue.addresses[worker.name] = worker.addresses }

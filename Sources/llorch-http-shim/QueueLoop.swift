@@ -22,6 +22,7 @@ final class QueueLoop {
     private var endAt: Int64?
     private var leaveBy: Int64?
     private var lastServedAt = MonotonicClock.milliseconds()
+    private var accessReport = AccessReport()
 
     init(_ options: QueueService.Options, directory: WorkerDirectory, logger: Logger) throws {
         self.options = options
@@ -29,7 +30,7 @@ final class QueueLoop {
         self.logger = logger
         client = try DispatcherClient(
             events: options.events, context: ZMQContext(), configuration: options.dispatcher,
-            addresses: options.addresses)
+            addresses: options.addresses, security: options.security)
         wakeUp = client.wakeUp
         logger.info("queue open", metadata: ["events": "\(client.eventsAddress)"])
     }
@@ -56,6 +57,7 @@ final class QueueLoop {
             }
             let now = MonotonicClock.milliseconds()
             records.expire(now: now)
+            reportAccess(now: now)
             giveUpWithoutWorkers(now: now)
             if let due = endAt, due <= now {
                 endAt = nil
@@ -232,6 +234,42 @@ final class QueueLoop {
                 "jobs given up", metadata: ["jobs": "\(router.count)", "reason": "no worker"])
             endAll(JobFailure(.workerLost, "no worker came back to go on with the job"))
         }
+    }
+
+    /// Says who was not let in, at most once a second, and once a minute that everyone is.
+    private func reportAccess(now: Int64) {
+        if options.isExposed, now >= accessReport.nextExposure {
+            accessReport.nextExposure = now + 60_000
+            logger.warning(
+                "--insecure-bind: whoever reaches the events address can pass for a worker")
+        }
+        guard now >= accessReport.next else { return }
+        accessReport.next = now + 1_000
+        let refusals = client.refusals
+        if refusals.count != accessReport.refused, let last = refusals.last {
+            accessReport.refused = refusals.count
+            logger.warning(
+                "connections were refused: their keys are not allowed",
+                metadata: [
+                    "refused_total": "\(refusals.count)", "last_key": "\(last.key)",
+                    "last_address": "\(last.address)",
+                ])
+        }
+        if client.keyFailure != accessReport.keyFailure {
+            accessReport.keyFailure = client.keyFailure
+            if let failure = client.keyFailure {
+                logger.warning(
+                    "the allowed keys could not be read again; those read before stay in force",
+                    metadata: ["reason": "\(failure)"])
+            }
+        }
+    }
+
+    private struct AccessReport {
+        var next = Int64.min
+        var nextExposure = Int64.min
+        var refused = 0
+        var keyFailure: CurveKeyError?
     }
 
     private static let draining = JobFailure(

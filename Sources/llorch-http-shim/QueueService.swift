@@ -27,6 +27,8 @@ package final class QueueService: Service, Sendable {
         package var events: QueueEndpoint
         /// Addresses that are used in place of those a worker announces.
         package var addresses: [String: WorkerAddresses] = [:]
+        /// Nil lets every worker in that reaches the events address.
+        package var security: QueueSecurity?
         package var dispatcher = Dispatcher.Configuration()
         /// Milliseconds that jobs wait while no worker serves, before they are given up.
         package var workerPatience: Int64 = 30_000
@@ -34,6 +36,9 @@ package final class QueueService: Service, Sendable {
         package init(events: QueueEndpoint) {
             self.events = events
         }
+
+        /// Whether other machines get in without a key.
+        var isExposed: Bool { security == nil && events.isExposed }
     }
 
     private struct State {

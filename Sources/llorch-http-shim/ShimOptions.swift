@@ -7,6 +7,8 @@ package struct ShimOptions: Sendable {
     package var host = "127.0.0.1"
     /// 0 lets the system choose.
     package var port = 3_000
+    /// Names by which clients may address this server, beside `localhost`, `host` and numeric addresses.
+    package var allowedHosts: [String] = []
     package var queue: QueueService.Options
     /// Milliseconds that open streams may still take after SIGTERM.
     package var drainTimeout: Int64 = 5_000

@@ -29,6 +29,7 @@ package struct ShimResponder: HTTPResponder {
     let execute: ExecuteRoute
     let cancel: CancelRoute
     let health: HealthRoute
+    let hosts: HostRule
 
     private static let correlationHeader = HTTPField.Name("X-Correlation-ID")
 
@@ -54,6 +55,7 @@ package struct ShimResponder: HTTPResponder {
     }
 
     private func route(_ request: Request, _ context: ShimContext) async throws -> Response {
+        if let refusal = hosts.refusal(of: request.head.authority) { throw refusal }
         let path = request.uri.path
         switch (path, request.method) {
         case ("/execute", .post): return try await execute.respond(to: request, context: context)

@@ -24,7 +24,7 @@ struct LlorchWorker: ParsableCommand {
         subcommands: [
             ServeCommand.self, GenerateCommand.self, TokenizeCommand.self,
             DetokenizeCommand.self, PerplexityCommand.self, BenchCommand.self,
-            InspectCommand.self,
+            InspectCommand.self, KeysCommand.self,
         ],
         defaultSubcommand: ServeCommand.self)
 

@@ -21,6 +21,7 @@ final class WorkerLink {
     private let clock: () -> Int64
 
     private let context: ZMQContext
+    private var connections: ConnectionGuard?
     private var jobs: ZMQSocket
     private var control: ZMQSocket
     private let events: ZMQSocket
@@ -39,6 +40,9 @@ final class WorkerLink {
     private var lastTick: Int64
     private var nextHeartbeat: Int64
     private var reported = (malformed: 0, multipart: 0, dropped: 0)
+    private var reportedRefusals = 0
+    private var reportedKeyFailure: CurveKeyError?
+    private var nextExposureWarning = Int64.min
 
     /// At most one look at the sockets in this time, in microseconds.
     private static let tickInterval: Int64 = 10_000
@@ -61,12 +65,18 @@ final class WorkerLink {
                 logger.warning("\(warning)", metadata: ["address": "\(endpoint)"])
             }
         }
+        if options.security == nil, options.events.isElsewhere {
+            logger.warning(
+                "events leave this machine without keys: anyone on the way can read them",
+                metadata: ["events": "\(options.events)"])
+        }
         context = try ZMQContext()
+        connections = try options.security?.makeGuard(in: context, now: clock() / 1_000)
         jobsLock = try AddressLock(options.jobs)
         controlLock = try AddressLock(options.control)
-        jobs = try QueueSocket.workerJobs.open(options.jobs, in: context)
-        control = try QueueSocket.workerControl.open(options.control, in: context)
-        events = try QueueSocket.workerEvents.open(options.events, in: context)
+        jobs = try QueueSocket.workerJobs.open(options.jobs, in: context, options.security)
+        control = try QueueSocket.workerControl.open(options.control, in: context, options.security)
+        events = try QueueSocket.workerEvents.open(options.events, in: context, options.security)
         jobsAddress = options.advertisedJobs ?? jobs.lastEndpoint
         controlAddress = options.advertisedControl ?? control.lastEndpoint
         let boot = BootNumber.next(stateDirectory: options.stateDirectory, logger: logger)
@@ -161,6 +171,7 @@ final class WorkerLink {
         var poller = ZMQPoller()
         poller.add(jobs, .readable)
         poller.add(control, .readable)
+        connections?.watch(in: &poller)
         if !outbox.isEmpty { poller.add(events, .writable) }
         poller.add(descriptor: shutdown.descriptor)
         let due = min(nextHeartbeat, table.nextDue ?? .max, drainEndsAt)
@@ -172,6 +183,7 @@ final class WorkerLink {
     private func serve(budget: Int64) throws(ZMQError) {
         let begin = clock()
         takeSignals()
+        try connections?.serve(now: now)
         var count = 0
         while count < Self.controlMessagesPerTick, let message = try control.receive() {
             count += 1
@@ -243,6 +255,36 @@ final class WorkerLink {
                 queued: table.queuedCount, free: table.free, model: facts,
                 loadProgress: loadProgress, crashedOn: isCrashTold ? nil : note?.crashedOn))
         reportLosses()
+        reportAccess()
+    }
+
+    /// Says who was not let in, and once a minute that everyone is.
+    private func reportAccess() {
+        if options.isExposed, now >= nextExposureWarning {
+            nextExposureWarning = now + 60_000
+            logger.warning(
+                "--insecure-bind: whoever reaches the addresses can send jobs and read answers")
+        }
+        if let refused = connections?.refused, refused != reportedRefusals,
+            let last = connections?.lastRefusal
+        {
+            reportedRefusals = refused
+            logger.warning(
+                "connections were refused: their keys are not allowed",
+                metadata: [
+                    "refused_total": "\(refused)", "last_key": "\(last.key)",
+                    "last_address": "\(last.address)",
+                ])
+        }
+        let failure = connections?.loadFailure
+        if failure != reportedKeyFailure {
+            reportedKeyFailure = failure
+            if let failure {
+                logger.warning(
+                    "the allowed keys could not be read again; those read before stay in force",
+                    metadata: ["reason": "\(failure)"])
+            }
+        }
     }
 
     /// Says once a second at most what was refused or left out.

@@ -9,6 +9,8 @@ package struct WorkerOptions: Sendable {
     package var jobs: QueueEndpoint
     package var control: QueueEndpoint
     package var events: QueueEndpoint
+    /// Nil lets everyone in who reaches the sockets.
+    package var security: QueueSecurity?
     /// The jobs address as a dispatcher reaches it; nil is the bound one.
     package var advertisedJobs: String?
     package var advertisedControl: String?
@@ -30,5 +32,10 @@ package struct WorkerOptions: Sendable {
         self.jobs = jobs
         self.control = control
         self.events = events
+    }
+
+    /// Whether other machines get in without a key.
+    var isExposed: Bool {
+        security == nil && [jobs, control, events].contains(where: \.isExposed)
     }
 }

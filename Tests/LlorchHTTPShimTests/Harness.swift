@@ -24,11 +24,13 @@ struct Harness: Sendable {
         var silence: Int64?
         var workerPatience: Int64?
         var drainTimeout: Int64?
+        var allowedHosts: [String] = []
 
         func apply(to options: inout ShimOptions) {
             if let backlog { options.queue.dispatcher.backlog = backlog }
             if let silence { options.queue.dispatcher.silence = silence }
             if let workerPatience { options.queue.workerPatience = workerPatience }
+            options.allowedHosts = allowedHosts
             if let drainTimeout { options.drainTimeout = drainTimeout }
         }
     }

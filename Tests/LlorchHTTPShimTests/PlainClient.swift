@@ -17,9 +17,10 @@ struct PlainClient: Sendable {
 
     func execute(
         uri: String, method: HTTPRequest.Method, headers: HTTPFields = HTTPFields(),
-        body: ByteBuffer = ByteBuffer()
+        body: ByteBuffer = ByteBuffer(), host: String? = "localhost"
     ) async throws -> PlainResponse {
-        var request = "\(method.rawValue) \(uri) HTTP/1.1\r\nHost: localhost\r\n"
+        var request = "\(method.rawValue) \(uri) HTTP/1.1\r\n"
+        if let host { request += "Host: \(host)\r\n" }
         for field in headers { request += "\(field.name): \(field.value)\r\n" }
         request += "Content-Length: \(body.readableBytes)\r\nConnection: close\r\n\r\n"
         var bytes = ByteBuffer(string: request)

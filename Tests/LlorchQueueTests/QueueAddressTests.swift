@@ -27,9 +27,18 @@ import Testing
             _ = try QueueEndpoint(parsing: address, default: .bind)
             Issue.record("\(address) was taken")
         } catch {
+            #expect(error.address == address)
             #expect(error.reason.hasPrefix("refusing to listen beyond this machine"))
+            #expect(error.reason.contains("--curve-secret-key"))
         }
-        if !address.contains("*") { _ = try QueueEndpoint(parsing: address, default: .connect) }
+        let exposed = try QueueEndpoint(parsing: address, default: .bind, mayBeExposed: true)
+        #expect(exposed.isExposed)
+        #expect(!exposed.isElsewhere)
+        if !address.contains("*") {
+            let elsewhere = try QueueEndpoint(parsing: address, default: .connect)
+            #expect(elsewhere.isElsewhere)
+            #expect(!elsewhere.isExposed)
+        }
     }
 
     @Test(arguments: [
@@ -37,7 +46,7 @@ import Testing
         "tcp://lo:5601", "tcp://127.0.0.1:*", "ipc:///tmp/x", "inproc://x",
     ])
     func listeningOnTheMachineIsTaken(address: String) throws {
-        _ = try QueueEndpoint(parsing: address, default: .bind)
+        #expect(try !QueueEndpoint(parsing: address, default: .bind).isExposed)
     }
 
     @Test(arguments: [

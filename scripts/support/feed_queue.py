@@ -7,6 +7,7 @@ Start workers first or later. Ends with 0 if every job was answered once and non
 examples:
   scripts/feed-queue --jobs 200 --rate 20
   scripts/feed-queue --jobs 1000 --rate 0 --window 4 --max-tokens 8 --json
+  scripts/feed-queue --events tcp://10.0.0.1:5600 --curve-secret-key feed.key_secret --curve-allowed-keys workers/
 """
 # SPDX-License-Identifier: Apache-2.0
 
@@ -21,6 +22,8 @@ import zmq
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from queue_keys import QueueKeys
 
 QUIET, LEASE = 5.0, 10.0  # seconds without news of a job, of a worker
 
@@ -44,6 +47,11 @@ class Feeder:
         self.context = zmq.Context()
         self.events = self.context.socket(zmq.PULL)
         self.events.rcvhwm = 0
+        self.keys = None
+        if options.curve_secret_key:
+            self.keys = QueueKeys(
+                self.context, options.curve_secret_key, options.curve_allowed_keys)
+            self.keys.serve(self.events)
         self.events.bind(options.events)
         self.pipes, self.seen, self.boots, self.rest = {}, {}, {}, {}
         self.waiting, self.sent = collections.deque(), {}
@@ -53,17 +61,20 @@ class Feeder:
         """Takes what has come; waits for it at most so long."""
         while self.events.poll(milliseconds):
             milliseconds = 0
-            event, now = self.events.recv_json(), time.monotonic()
+            frame, now = self.events.recv(copy=False), time.monotonic()
+            event = json.loads(frame.bytes)
             name = event["worker"]
             if event["boot"] < self.boots.get(name, 0):
                 continue
             if event["boot"] > self.boots.get(name, 0):
                 self.boots[name] = event["boot"]
                 self.give_back(name)
+                if self.keys and name in self.pipes:
+                    self.pipes.pop(name).close()  # it may have come back with another key
             self.seen[name] = now
             if event["type"] == "heartbeat":
                 if name not in self.pipes:
-                    self.connect(name, event["jobs"])
+                    self.connect(name, event["jobs"], frame)
                 # A worker that loads or leaves gets nothing.
                 self.rest[name] = now + (0 if event["state"] in ("idle", "busy") else 2)
             elif "job_id" in event:
@@ -86,9 +97,12 @@ class Feeder:
             self.done.append(self.sent.pop(job.id))
             self.send(job.worker, {"v": 1, "type": "ack", "job_id": job.id, "attempt": job.attempt})
 
-    def connect(self, name, address):
+    def connect(self, name, address, heartbeat):
         pipe = self.context.socket(zmq.PUSH)
         pipe.immediate, pipe.linger, pipe.sndhwm = 1, 0, 16
+        if self.keys:
+            # Whoever listens there must own the key under which the heartbeat came.
+            self.keys.connect(pipe, heartbeat.get("User-Id").encode())
         pipe.connect(address)
         self.pipes[name] = pipe
 
@@ -207,6 +221,10 @@ def arguments():
                         help="jobs a worker may have at a time (default: %(default)s)")
     parser.add_argument("--events", default="tcp://127.0.0.1:5600", metavar="ADDRESS",
                         help="what the workers' --events connects to (default: %(default)s)")
+    parser.add_argument("--curve-secret-key", metavar="FILE",
+                        help="this feeder's keys, from `llorch-worker keys`; turns CURVE on")
+    parser.add_argument("--curve-allowed-keys", metavar="PATH",
+                        help="the workers' public keys: a file, or a directory of *.key files")
     parser.add_argument("--prompt", default="To be, or not to be")
     parser.add_argument("--max-tokens", type=int, default=32)
     parser.add_argument("--temperature", type=float, default=1.0)
@@ -216,6 +234,8 @@ def arguments():
     options = parser.parse_args()
     if options.jobs < 1 or options.window < 1 or options.rate < 0:
         parser.error("--jobs and --window must be at least 1, --rate at least 0")
+    if bool(options.curve_secret_key) != bool(options.curve_allowed_keys):
+        parser.error("--curve-secret-key and --curve-allowed-keys need each other")
     return options
 
 
@@ -227,6 +247,8 @@ def main():
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         feeder, seconds = feed(options, progress)
     figures = summary(feeder, options, seconds)
+    if feeder.keys:
+        feeder.keys.stop()
     feeder.context.destroy(linger=100)
     print(json.dumps(figures)) if options.json else show(figures)
     good = all(job.end["type"] == "end" for job in feeder.done)

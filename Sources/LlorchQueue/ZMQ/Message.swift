@@ -23,6 +23,12 @@ import CZMQ
     /// Whether another frame of the same message follows.
     var hasMore: Bool { unsafe zmq_msg_more(pointer) != 0 }
 
+    /// The key of the sender, where this process asked for it when the sender connected.
+    package var senderKey: CurvePublicKey? {
+        guard let text = unsafe zmq_msg_gets(pointer, "User-Id") else { return nil }
+        return unsafe CurvePublicKey(String(cString: text))
+    }
+
     package var bytes: Span<UInt8> {
         @_lifetime(borrow self)
         get {

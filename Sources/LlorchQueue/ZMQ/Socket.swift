@@ -1,4 +1,4 @@
-// A PUSH or PULL socket with one owner. What its options should be: QueueAddresses.swift.
+// A socket with one owner. What its options should be: QueueAddresses.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import CZMQ
@@ -8,6 +8,16 @@ package struct ZMQSocket: ~Copyable {
     package enum Kind: Sendable, Hashable {
         case push
         case pull
+        /// The other end of libzmq's questions about its peers.
+        case reply
+
+        fileprivate var type: Int32 {
+            switch self {
+            case .push: ZMQ_PUSH
+            case .pull: ZMQ_PULL
+            case .reply: ZMQ_REP
+            }
+        }
     }
 
     /// An option by its libzmq name; the width of the value follows from it.
@@ -36,7 +46,7 @@ package struct ZMQSocket: ~Copyable {
     package private(set) var multipartDropped = 0
 
     package init(_ kind: Kind, in context: ZMQContext) throws(ZMQError) {
-        handle = try SocketHandle(kind == .push ? ZMQ_PUSH : ZMQ_PULL, context)
+        handle = try SocketHandle(kind.type, context)
     }
 
     package func set(_ option: Option) throws(ZMQError) {
@@ -65,6 +75,31 @@ package struct ZMQSocket: ~Copyable {
             unsafe zmq_setsockopt(handle.pointer, name, pointer, MemoryLayout<Value>.size)
         }
         if result != 0 { throw ZMQError(rawValue: zmq_errno()) }
+    }
+
+    /// Lets only those in whom the context's `ConnectionGuard` allows, and proves to be this pair's owner.
+    func serveCurve(_ pair: CurveKeyPair) throws(ZMQError) {
+        try set(ZMQ_CURVE_SERVER, Int32(1))
+        try unsafe set(ZMQ_CURVE_SECRETKEY, pair.secret.bytes, pair.secret.count)
+        let domain = Array(ConnectionGuard.domain.utf8)
+        try unsafe set(ZMQ_ZAP_DOMAIN, domain, domain.count)
+        // Without it, a context without a guard would let everyone in.
+        try set(Int32(LLORCH_ZMQ_ZAP_ENFORCE_DOMAIN), Int32(1))
+    }
+
+    /// Speaks only to the owner of the server's key.
+    func useCurve(_ pair: CurveKeyPair, server: CurvePublicKey) throws(ZMQError) {
+        try unsafe set(ZMQ_CURVE_SERVERKEY, server.bytes, server.bytes.count)
+        try unsafe set(ZMQ_CURVE_PUBLICKEY, pair.publicKey.bytes, CurvePublicKey.byteCount)
+        try unsafe set(ZMQ_CURVE_SECRETKEY, pair.secret.bytes, pair.secret.count)
+    }
+
+    private func set(
+        _ name: Int32, _ bytes: UnsafeRawPointer, _ count: Int
+    ) throws(ZMQError) {
+        if unsafe zmq_setsockopt(handle.pointer, name, bytes, count) != 0 {
+            throw ZMQError(rawValue: zmq_errno())
+        }
     }
 
     package func bind(_ address: String) throws(ZMQError) {
@@ -97,7 +132,7 @@ package struct ZMQSocket: ~Copyable {
         } != nil
     }
 
-    /// Sends frames as one message, which LLQ/1 does not allow: for tests of its refusal.
+    /// Sends frames as one message, which LLQ/1 does not allow but libzmq's own questions need.
     package func sendParts(_ parts: [[UInt8]]) throws(ZMQError) {
         for (number, bytes) in parts.enumerated() {
             let more = number + 1 < parts.count ? ZMQ_SNDMORE : 0
@@ -121,6 +156,18 @@ package struct ZMQSocket: ~Copyable {
                 let rest = ZMQMessage()
                 more = try receive(into: rest) && rest.hasMore
             }
+        }
+    }
+
+    /// Takes the frames of the next message of a socket that speaks to libzmq itself; nil where there is none.
+    func receiveParts() throws(ZMQError) -> [[UInt8]]? {
+        var parts: [[UInt8]] = []
+        while true {
+            let message = ZMQMessage()
+            guard try receive(into: message) else { return parts.isEmpty ? nil : parts }
+            let bytes = message.bytes
+            parts.append(bytes.indices.map { bytes[$0] })
+            if !message.hasMore { return parts }
         }
     }
 

@@ -14,10 +14,17 @@ struct ServeCommand: ParsableCommand {
             Addresses begin with bind: or connect:. Choose ports below 32768: above it a reconnecting
             peer can occupy them. SIGTERM drains, a second one stops at once.
 
+            Beyond this machine addresses are bound with CURVE only: with keys from \
+            `llorch-worker keys`, jobs come from those whose public keys are allowed, and events go \
+            to the owner of the server key.
+
             EXAMPLES
               llorch-worker serve --worker-id w1
               llorch-worker serve --worker-id w2 --model gpt2 \\
                 --jobs bind:tcp://127.0.0.1:5611 --control bind:tcp://127.0.0.1:5612
+              llorch-worker serve --worker-id w3 --events connect:tcp://10.0.0.1:5600 \\
+                --jobs bind:tcp://10.0.0.7:5601 --control bind:tcp://10.0.0.7:5602 \\
+                --curve-secret-key w3.key_secret --curve-allowed-keys shim.key
             """)
 
     @Option(help: "The worker's name, unique among the workers of one dispatcher.")
@@ -33,6 +40,8 @@ struct ServeCommand: ParsableCommand {
 
     @Option(help: "Where events go.")
     var events: String = "connect:tcp://127.0.0.1:5600"
+
+    @OptionGroup var access: AccessOptions
 
     @Option(help: "The jobs address as dispatchers reach it, where it is not the bound one.")
     var advertiseJobs: String?
@@ -65,6 +74,35 @@ struct ServeCommand: ParsableCommand {
             throw ValidationError("--drain-timeout must be 0 to 86400 seconds")
         }
         guard chunk ?? 1 >= 1 else { throw ValidationError("--chunk must be at least 1") }
+        let options = try addresses()
+        for (option, endpoint, advertised) in [
+            ("jobs", options.jobs, advertiseJobs),
+            ("control", options.control, advertiseControl),
+        ] where endpoint.isWildcard && advertised == nil {
+            throw ValidationError(
+                "--\(option) \(endpoint): bound to every address, so that dispatchers cannot be told "
+                    + "where to connect; add --advertise-\(option) tcp://HOST:PORT")
+        }
+    }
+
+    /// The addresses as they are on the command line, and nothing else yet.
+    private func addresses() throws -> WorkerOptions {
+        func parse(
+            _ option: String, _ text: String, _ direction: QueueEndpoint.Direction
+        ) throws -> QueueEndpoint {
+            do throws(QueueAddressError) {
+                return try QueueEndpoint(
+                    parsing: text, default: direction, mayBeExposed: access.allowsExposure)
+            } catch {
+                throw ValidationError("--\(option) \(error)")
+            }
+        }
+        let options = WorkerOptions(
+            name: workerId, jobs: try parse("jobs", jobs, .bind),
+            control: try parse("control", control, .bind),
+            events: try parse("events", events, .connect))
+        try access.validate(for: [options.jobs, options.control, options.events])
+        return options
     }
 
     func run() throws {
@@ -73,10 +111,10 @@ struct ServeCommand: ParsableCommand {
         }
         logger.logLevel = logLevel
         logger[metadataKey: "worker_id"] = "\(workerId)"
-        var options = WorkerOptions(
-            name: workerId, jobs: try QueueEndpoint(parsing: jobs, default: .bind),
-            control: try QueueEndpoint(parsing: control, default: .bind),
-            events: try QueueEndpoint(parsing: events, default: .connect))
+        DescriptorLimit.raise()
+        var options = try addresses()
+        options.security = try access.files.load(
+            for: [options.jobs, options.control, options.events])
         options.advertisedJobs = advertiseJobs
         options.advertisedControl = advertiseControl
         options.drainTimeout = Int64((drainTimeout * 1000).rounded())
@@ -90,6 +128,7 @@ struct ServeCommand: ParsableCommand {
                 "isa": "\(isa)",
                 "jobs": "\(options.jobs)", "control": "\(options.control)",
                 "events": "\(options.events)",
+                "key": "\(options.security.map { "\($0.keys.publicKey)" } ?? "none")",
             ])
         let shutdown = try ShutdownSignal.handlingTermination()
         try WorkerLoop.run(options, shutdown: shutdown, logger: logger) { progress in

@@ -1,0 +1,130 @@
+// Decides whom the CURVE sockets of a context let in: the handler of ZAP (https://rfc.zeromq.org/spec/27/),
+// served by the thread that owns the sockets, between its other work, without waiting.
+// SPDX-License-Identifier: Apache-2.0
+
+import CZMQ
+import Glibc
+
+/// The keys that may connect: a public key file, or a directory of them.
+package struct AllowedKeys: Sendable, Hashable {
+    package let path: String
+
+    /// Reading them all must not hold the loop up for long.
+    static let maximumCount = 1_024
+
+    package init(path: String) {
+        self.path = path
+    }
+
+    /// Reads them; in a directory, the files with names in `.key`.
+    package func load() throws(CurveKeyError) -> Set<CurvePublicKey> {
+        guard let directory = unsafe opendir(path) else {
+            guard errno == ENOTDIR else {
+                throw CurveKeyError(path, "\(ZMQError(rawValue: errno))")
+            }
+            return [try CurveKeyFile.publicKey(at: path)]
+        }
+        defer { unsafe closedir(directory) }
+        var keys: Set<CurvePublicKey> = []
+        while let entry = unsafe readdir(directory) {
+            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                unsafe String(
+                    cString: UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))
+            }
+            guard name.hasSuffix(CurveKeyFile.publicSuffix), !name.hasPrefix(".") else { continue }
+            keys.insert(try CurveKeyFile.publicKey(at: "\(path)/\(name)"))
+            guard keys.count <= Self.maximumCount else {
+                throw CurveKeyError(path, "expected at most \(Self.maximumCount) keys, found more")
+            }
+        }
+        return keys
+    }
+}
+
+/// Answers for each connection whether its key is allowed.
+///
+/// To be made before any CURVE socket of the context binds: without a handler they would let everyone in.
+package struct ConnectionGuard: ~Copyable {
+    /// A connection that was not let in.
+    package struct Refusal: Sendable, Hashable {
+        /// Of the peer, as libzmq saw it.
+        package var address: String
+        package var key: CurvePublicKey
+    }
+
+    package private(set) var refused = 0
+    /// The newest.
+    package private(set) var lastRefusal: Refusal?
+    /// Why the allowed keys could not be read anew; those read before stay in force.
+    package private(set) var loadFailure: CurveKeyError?
+
+    private let socket: ZMQSocket
+    private let allowed: AllowedKeys
+    private var keys: Set<CurvePublicKey>
+    private var loadedAt: Int64
+
+    /// What every CURVE socket names as its domain.
+    static let domain = "llorch"
+    private static let requestsPerTurn = 64
+    /// Milliseconds between two readings of the keys.
+    private static let reloadInterval: Int64 = 1_000
+
+    /// Begins with the keys that `allowed` holds now, in monotonic milliseconds.
+    package init(
+        _ allowed: AllowedKeys, _ keys: Set<CurvePublicKey>, in context: ZMQContext, now: Int64
+    ) throws(ZMQError) {
+        let handler = try ZMQSocket(.reply, in: context)
+        try handler.set(.linger(0))
+        try handler.bind("inproc://zeromq.zap.01")
+        socket = handler
+        self.allowed = allowed
+        self.keys = keys
+        loadedAt = now
+    }
+
+    package func watch(in poller: inout ZMQPoller) {
+        poller.add(socket, .readable)
+    }
+
+    /// Answers what libzmq asks, at most so much that the caller is not held up.
+    package mutating func serve(now: Int64) throws(ZMQError) {
+        for _ in 0..<Self.requestsPerTurn {
+            guard let request = try socket.receiveParts() else { return }
+            try socket.sendParts(answer(request, now: now))
+        }
+    }
+
+    /// Version, id, domain, address, identity, mechanism, key → version, id, status, text, user, metadata.
+    private mutating func answer(_ request: [[UInt8]], now: Int64) -> [[UInt8]] {
+        let version = Array("1.0".utf8)
+        func reply(_ status: String, _ text: String, user: String = "") -> [[UInt8]] {
+            [
+                version, request.count > 1 ? request[1] : [], Array(status.utf8),
+                Array(text.utf8), Array(user.utf8), [],
+            ]
+        }
+        guard request.count == 7, request[0] == version, request[2] == Array(Self.domain.utf8),
+            request[5] == Array("CURVE".utf8), let key = CurvePublicKey(bytes: request[6])
+        else {
+            return reply("500", "no request of a CURVE socket of llorch")
+        }
+        reload(now: now)
+        if keys.contains(key) { return reply("200", "", user: key.description) }
+        refused += 1
+        lastRefusal = Refusal(address: String(decoding: request[3], as: UTF8.self), key: key)
+        // 400 would make libzmq at the peer give up for good, also where its key is allowed later. After 300
+        // it comes again when the handshake interval is over, which also slows strangers down.
+        return reply("300", "the key is not allowed")
+    }
+
+    private mutating func reload(now: Int64) {
+        guard now - loadedAt >= Self.reloadInterval else { return }
+        loadedAt = now
+        do throws(CurveKeyError) {
+            keys = try allowed.load()
+            loadFailure = nil
+        } catch {
+            loadFailure = error
+        }
+    }
+}

@@ -1,0 +1,19 @@
+// Room for connections: half-open ones hold a descriptor each until the handshake interval is over.
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+package enum DescriptorLimit {
+    /// Enough for a thousand new half-open connections a second and everything else.
+    private static let wanted: rlim_t = 8_192
+
+    /// Raises the soft limit as far as it is useful and permitted; libzmq waits with epoll, not select.
+    package static func raise() {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0,
+            limit.rlim_cur < wanted
+        else { return }
+        limit.rlim_cur = min(wanted, limit.rlim_max)
+        _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+}
