@@ -33,6 +33,7 @@ final class WorkerLink {
     private var loadProgress: Double? = 0
     private var stalledAt: Int64?
     private var drainEndsAt = Int64.max
+    private var crashPlan: CrashPlan?
     private var lastTick: Int64
     private var nextHeartbeat: Int64
     private var reported = (malformed: 0, multipart: 0, dropped: 0)
@@ -69,6 +70,7 @@ final class WorkerLink {
         let boot = BootNumber.next(stateDirectory: options.stateDirectory, logger: logger)
         outbox = Outbox(worker: options.name, boot: boot, limit: options.outboxLimit)
         table = JobTable(limits: options.limits)
+        crashPlan = options.crashPlan
         self.logger = logger
         lastTick = clock()
         nextHeartbeat = lastTick / 1_000
@@ -87,6 +89,7 @@ final class WorkerLink {
 
     func noteLoading(_ fraction: Double) throws(ZMQError) {
         loadProgress = fraction
+        pass(.load)
         try tick()
     }
 
@@ -105,8 +108,15 @@ final class WorkerLink {
 
     /// Sends an event of the running job, without waiting for the next tick.
     func emit(_ event: TokenEvent) throws(ZMQError) {
+        pass(.before(event))
         outbox.append(table.record(event, now: now))
         try flush()
+        pass(.after(event))
+    }
+
+    /// Comes by a place where the fault tests may have the process killed.
+    func pass(_ point: CrashPoint?) {
+        if let point { crashPlan?.pass(point) }
     }
 
     /// Waits because the events have no reader, and gives the job up if that lasts.
@@ -156,6 +166,7 @@ final class WorkerLink {
     private func serve(budget: Int64) throws(ZMQError) {
         let begin = clock()
         takeSignals()
+        let known = table.queuedCount
         var count = 0
         while count < Self.controlMessagesPerTick, let message = try control.receive() {
             count += 1
@@ -165,6 +176,7 @@ final class WorkerLink {
             answer(message)
             if clock() - begin >= budget { break }
         }
+        let tookJob = table.queuedCount > known
         outbox.append(table.expire(now: now))
         if now >= drainEndsAt, table.running != nil {
             let failure = JobFailure(.shutdown, "the worker leaves; send the job to another")
@@ -172,13 +184,17 @@ final class WorkerLink {
         }
         if now >= nextHeartbeat { beat() }
         try flush()
+        if tookJob { pass(.afterAccepted) }
         lastTick = clock()
     }
 
     private func answer(_ bytes: borrowing ZMQMessage) {
+        pass(.received)
         do throws(WireError) {
             let message = try DispatcherMessage(parsing: bytes.bytes)
-            outbox.append(table.receive(message, now: now))
+            let answers = table.receive(message, now: now)
+            if case .job = message { pass(.beforeAccepted) }
+            outbox.append(answers)
             if message == .drain { beginDrain() }
         } catch {
             outbox.append(table.refuse(error, now: now))
@@ -204,6 +220,7 @@ final class WorkerLink {
         nextHeartbeat = now
         logger.notice("draining", metadata: ["queued": "\(table.queuedCount)"])
         outbox.append(table.drain(now: now))
+        pass(.drain)
     }
 
     private func beat() {
@@ -245,7 +262,11 @@ final class WorkerLink {
     }
 
     private func flush() throws(ZMQError) {
-        try outbox.flush { bytes throws(ZMQError) in try events.send(bytes) }
+        try outbox.flush { bytes throws(ZMQError) in
+            let isTaken = try events.send(bytes)
+            pass(.inFlush)
+            return isTaken
+        }
     }
 
     // MARK: - End
@@ -254,6 +275,7 @@ final class WorkerLink {
     func leave(reason: String) throws(ZMQError) {
         drainEndsAt = .max
         let begin = now
+        pass(.acknowledgementWait)
         while !isStopping, !outbox.isEmpty || isAcknowledgementDue {
             let left = begin + Int64(QueueSocket.drainLinger) - now
             if left <= 0 { break }
