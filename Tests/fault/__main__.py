@@ -20,6 +20,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -71,6 +72,8 @@ def main():
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
     given = {name: json.loads(value) for name, value in (pair.split("=") for pair in options.set)}
     raise_file_limit()
+    # Whoever ends the harness ends its workers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"seed {seed}, libzmq {zmq.zmq_version()} in the harness")
     reports = [one(case, seed, options, given) for case in chosen]
     if options.json:

@@ -81,6 +81,7 @@ class Dispatcher:
         self.results = {}   # id -> terminal event
         self.counts = dict.fromkeys(
             ("fenced", "gaps", "resends", "moves", "repeats", "sockets_recreated", "unknown"), 0)
+        self.unknown_types = {}
         self.on_event = None
         self._timers_due = 0.0
         self._starts = {}
@@ -357,6 +358,8 @@ class Dispatcher:
             peer.rest = now + 1
         if job is None:
             self.counts["unknown"] += 1
+            kind = event["type"]
+            self.unknown_types[kind] = self.unknown_types.get(kind, 0) + 1
             self._note(event, "unknown")
             return
         if self.rules.fencing and event["attempt"] != job.attempt:
@@ -398,6 +401,9 @@ class Dispatcher:
                 self._resend(job, "end")
             return
         self._note(event, "taken")
+        if self.rules.acknowledge:
+            self._push(peer, "control", {"v": 1, "type": "ack", "job_id": job.id,
+                                         "attempt": event["attempt"]})
         if event["type"] == "error" and event["retriable"] and job.cancel_due is None:
             if job.worker:
                 self.peers[job.worker].load.pop(job.id, None)
@@ -405,9 +411,6 @@ class Dispatcher:
             self.waiting[job.id] = None
             return
         self._end(job, event)
-        if self.rules.acknowledge:
-            self._push(peer, "control", {"v": 1, "type": "ack", "job_id": job.id,
-                                         "attempt": event["attempt"]})
 
     def _end(self, job, event, local=False):
         self.history.write("terminal", job=job.id, type=event["type"], code=event.get("code"),

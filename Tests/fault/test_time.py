@@ -10,12 +10,11 @@ from dispatcher import Rules
 @case("T13", "cancel latency", smoke=dict(cancels=100))
 def cancel_latency(run, cancels=1_000):
     """In each third of them the job is queued, in prefill, or decoding."""
-    dispatcher = run.begin(Rules(window=2))
-    (worker,) = run.workers(1, "stub:ms=5,prefill=2000")
-    decoding = run.worker("w2", "stub:ms=5")
+    # Nothing is given out by the dispatcher: each job is placed.
+    dispatcher = run.begin(Rules(window=0))
+    run.worker("w1", "stub:ms=5,prefill=2000")
+    run.worker("w2", "stub:ms=5")
     dispatcher.until_workers(2)
-    dispatcher.rules.window = 1_000
-    del decoding
     latencies, terminals = [], {}
     wanted = {}
 
@@ -46,9 +45,8 @@ def cancel_latency(run, cancels=1_000):
         id = f"cancel-{run.seed}-{number}"
         if stage == "queued":
             first = place(id + "-ahead", "w1")
-            second = place(id, "w1")
+            place(id, "w1")
             dispatcher.run(lambda: first.is_running, 10)
-            del second
             cancel(id)
             cancel(id + "-ahead")
         else:
@@ -59,8 +57,6 @@ def cancel_latency(run, cancels=1_000):
             cancel(id)
     # Before the job came, twice, and after its end.
     early = f"cancel-{run.seed}-early"
-    dispatcher.submit(early, 4)
-    dispatcher.waiting.pop(early)
     peer = dispatcher.peers["w2"]
     message = {"v": 1, "type": "cancel", "job_id": early, "attempt": 1}
     dispatcher._push(peer, "control", message)
