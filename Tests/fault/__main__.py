@@ -31,15 +31,15 @@ import zmq
 from cases import CASES, Run
 from processes import BINARIES, raise_file_limit
 
-import test_connections  # noqa: F401
-import test_dispatchers  # noqa: F401
-import test_facts  # noqa: F401
-import test_http  # noqa: F401
-import test_kills  # noqa: F401
-import test_messages  # noqa: F401
-import test_soak  # noqa: F401
-import test_storage  # noqa: F401
-import test_time  # noqa: F401
+import connection_cases  # noqa: F401
+import dispatcher_cases  # noqa: F401
+import fact_cases  # noqa: F401
+import http_cases  # noqa: F401
+import kill_cases  # noqa: F401
+import message_cases  # noqa: F401
+import soak_cases  # noqa: F401
+import storage_cases  # noqa: F401
+import time_cases  # noqa: F401
 
 BREAKS = ("fencing", "resend", "boot_check", "resume", "replay", "tombstones")
 

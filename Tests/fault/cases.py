@@ -147,14 +147,20 @@ class Run:
         text = f"{reached:.3g}{unit}" if isinstance(reached, float) else f"{reached}{unit}"
         self.figure(name, text, f"≥ {goal}{unit}", reached >= goal)
 
-    def check(self, *, ends_only=True, prefix=""):
-        """Ends the part and puts its history before the checker: C1 to C3, and C6."""
+    def found(self):
+        """Ends the part and puts its history before the checker."""
         idle = not self.dispatcher.jobs and not any(p.load for p in self.dispatcher.peers.values())
         counts = dict(self.dispatcher.counts)
         logs = [worker.log_path for worker in self.supervisor.workers.values()]
         self.end()
         found = check(self.part / "history.jsonl", logs)
-        self.measured[f"{prefix}part {self._part}"] = {**found.summary(), **counts}
+        found.idle = idle
+        self.measured[f"part {self._part}"] = {**found.summary(), **counts}
+        return found
+
+    def check(self, *, ends_only=True, prefix="", parts=None):
+        """C1 to C3, and C6, of this part or of several."""
+        found = self.found() if parts is None else sum(parts[1:], parts[0])
         self.exactly(f"{prefix}lost", len(found.lost), 0)
         self.exactly(f"{prefix}duplicate terminal results", len(found.duplicate_terminals), 0)
         self.exactly(f"{prefix}wrong streams", len(set(found.wrong_streams)), 0)
@@ -162,5 +168,6 @@ class Run:
                      found.taken_after_end + found.taken_though_void, 0)
         if ends_only:
             self.exactly(f"{prefix}streams equal to the oracle's", found.right_streams, found.submitted)
-        self.figure(f"{prefix}tables empty at the end", "yes" if idle else "no", "yes", idle)
+        self.figure(f"{prefix}tables empty at the end", "yes" if found.idle else "no", "yes",
+                    found.idle)
         return found

@@ -38,6 +38,12 @@ class Findings:
     gaps: int = 0
     byes: int = 0
     voids: int = 0
+    idle: bool = True
+
+    def __add__(self, other):
+        names = [field.name for field in dataclasses.fields(self) if field.name != "idle"]
+        return Findings(**{name: getattr(self, name) + getattr(other, name) for name in names},
+                        idle=self.idle and other.idle)
 
     @property
     def clean(self):
@@ -65,7 +71,7 @@ def check(history, logs=()):
         if kind == "submit":
             wanted[job] = line["max_tokens"]
         elif kind == "send":
-            if line["attempt"] > attempt.get(job, 0) and line["attempt"] > 1 and job in killed:
+            if job in killed:
                 found.redeliveries.append(time - killed.pop(job))
             attempt[job] = line["attempt"]
         elif kind == "void":

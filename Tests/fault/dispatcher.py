@@ -334,6 +334,9 @@ class Dispatcher:
         self.history.write("boot", worker=peer.name, boot=event["boot"], before=peer.boot)
         peer.boot, peer.seq = event["boot"], None
         if self.rules.boot_check:
+            crashed = event.get("crashed_on")
+            if crashed in peer.load:
+                self.jobs[crashed].is_running = True
             for id in list(peer.load):
                 self._void(self.jobs[id], "boot", now)
 

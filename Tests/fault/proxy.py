@@ -26,8 +26,9 @@ class _Side:
 
 
 class ChaosProxy:
-    def __init__(self, target):
+    def __init__(self, target, on_accept=None):
         self.target = target
+        self.on_accept = on_accept
         # Ports of the system's own choice are above 32768, where peers may connect to themselves.
         (self.port,) = free_ports(1)
         self.listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
@@ -98,6 +99,8 @@ class ChaosProxy:
             near, _ = self.listener.accept()
         except OSError:
             return
+        if self.on_accept:
+            self.on_accept()
         far = socket.socket()
         try:
             if self.never_reads:

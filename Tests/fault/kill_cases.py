@@ -65,6 +65,7 @@ def _rate(run, jobs, tokens):
 @case("T2", "kill at every point", smoke=dict(times=1))
 def kill_at_every_point(run, times=50):
     """All points at once, each on a worker of its own, so that 700 deaths take minutes and not hours."""
+    parts, deaths = [], []
     for round in range(times):
         dispatcher = run.begin(Rules(poison=1_000))
         for point in POINTS:
@@ -96,10 +97,14 @@ def kill_at_every_point(run, times=50):
                 more += 1
             run.finish(20, every)
         died = {name for name, code in run.supervisor.ends if code == -signal.SIGKILL}
-        run.exactly(f"round {round + 1}: points that were reached", len(died), len(POINTS))
+        deaths.append(len(died))
         if missing := sorted(set(POINTS) - died):
-            print(f"      not reached: {missing}")
-        run.check(prefix=f"round {round + 1}: ")
+            print(f"      round {round + 1}: not reached: {missing}")
+        parts.append(run.found())
+        if not parts[-1].clean:
+            print(f"      round {round + 1}: {parts[-1].summary()}")
+    run.exactly("deaths, one at each of 14 points", sum(deaths), times * len(POINTS))
+    run.check(parts=parts)
 
 
 @case("T4", "a stopped worker")
@@ -129,9 +134,9 @@ def stopped_worker(run, workers=20, times=(3, 8, 30)):
         found = run.check(prefix=f"{seconds} s: ")
         run.exactly(f"{seconds} s: redeliveries", moves, running if seconds > 10 else 0)
         if seconds > 10:
-            run.at_least("30 s: old events fenced or of an ended job", fenced + unknown, running)
+            run.at_least(f"{seconds} s: old events fenced or of an ended job", fenced + unknown, running)
             extra = sum(found.executions.values()) - workers
-            run.exactly("30 s: executions beside the first", extra, running)
+            run.exactly(f"{seconds} s: executions beside the first", extra, running)
 
 
 @case("T16", "poison")

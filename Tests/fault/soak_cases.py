@@ -5,7 +5,7 @@ import time
 
 from cases import case
 from dispatcher import Rules
-from test_connections import behind_proxies
+from connection_cases import behind_proxies
 
 
 def slope(points):

@@ -10,6 +10,7 @@ import zmq
 
 from cases import case
 from checker import check
+from dispatcher import Rules
 from processes import ROOT, Process, free_ports
 
 
@@ -132,7 +133,6 @@ def slow_reader(run, stopped=30.0, slow=60.0):
 
 @case("T8", "each endpoint in both directions", smoke=None)
 def directions(run, jobs=200):
-    from dispatcher import Rules
     for number in range(12):
         turned_jobs, turned_events = number % 2, number // 2 % 2
         transport = ("tcp", "ipc", "mixed")[number // 4]
