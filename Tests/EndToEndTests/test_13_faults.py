@@ -98,6 +98,7 @@ def altered(place, **members):
     (SOUND + [SOUND[3]], "taken_after_end"),
     (altered(3, attempt=2), "taken_though_void"),
     (altered(4, boot=4), "taken_though_void"),
+    (SOUND[:3] + [("void", {**ABOUT, "attempt": 1, "why": "boot"})] + SOUND[3:], "taken_though_void"),
 ])
 def test_what_is_wrong_is_found(tmp_path, lines, finding):
     found = findings(tmp_path, lines)

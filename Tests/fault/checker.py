@@ -76,6 +76,7 @@ def check(history, logs=()):
             attempt[job] = line["attempt"]
         elif kind == "void":
             found.voids += 1
+            attempt[job] = line["attempt"] + 1
         elif kind == "gap":
             found.gaps += 1
         elif kind == "bye":

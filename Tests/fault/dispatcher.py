@@ -32,7 +32,8 @@ class Job:
     def __init__(self, body, now):
         self.body = body
         self.id = body["job_id"]
-        self.attempt = 0
+        self.attempt = 0   # whose events count; no worker has it between its voiding and the next sending
+        self.next = 1      # to be sent with
         self.worker = None
         self.heard = now
         self.sent = now
@@ -123,9 +124,10 @@ class Dispatcher:
                 self.jobs[id].text.append(line["text"])
             elif kind == "send":
                 sent[id] = line
-                self.jobs[id].attempt = line["attempt"]
+                self.jobs[id].attempt, self.jobs[id].next = line["attempt"], line["attempt"] + 1
             elif kind == "void":
                 sent.pop(id, None)
+                self.jobs[id].attempt = self.jobs[id].next = line["attempt"] + 1
         for id in done:
             del self.jobs[id]
         for id, job in self.jobs.items():
@@ -230,7 +232,7 @@ class Dispatcher:
                             if self.jobs[id].not_before <= now), None)
                 if job is None:
                     return
-                if not self._send_job(job, peer, job.attempt + 1, "new"):
+                if not self._send_job(job, peer, job.next, "new"):
                     break
                 del self.waiting[job.id]
 
@@ -242,7 +244,8 @@ class Dispatcher:
             return False
         now = time.monotonic()
         if attempt != job.attempt:
-            job.attempt, job.is_running = attempt, False
+            job.is_running = False
+        job.attempt, job.next = attempt, attempt + 1
         job.worker, job.heard, job.sent = peer.name, now, now
         peer.load[job.id] = None
         self.history.write("send", job=job.id, attempt=attempt, worker=peer.name, why=why,
@@ -286,6 +289,8 @@ class Dispatcher:
         self.counts["moves"] += 1
         if job.is_running and why in ("boot", "silent"):
             job.crashes += 1
+        job.attempt += 1
+        job.next = job.attempt
         job.worker = None
         job.is_running = False
         if job.crashes >= self.rules.poison:

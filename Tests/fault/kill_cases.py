@@ -112,8 +112,8 @@ def stopped_worker(run, workers=20, times=(3, 8, 30)):
     for seconds in times:
         dispatcher = run.begin()
         run.workers(workers, "stub:ms=20")
-        # One worker stays awake, to take what is moved.
-        run.worker("awake", "stub:ms=1")
+        # One worker stays awake and takes what is moved, too slow to be done when the others wake up.
+        run.worker("awake", "stub:ms=20")
         dispatcher.until_workers(workers + 1)
         for number in range(workers):
             dispatcher.submit(f"stopped-{run.seed}-{seconds}-{number}", 150)
@@ -136,7 +136,7 @@ def stopped_worker(run, workers=20, times=(3, 8, 30)):
         if seconds > 10:
             run.at_least(f"{seconds} s: old events fenced or of an ended job", fenced + unknown, running)
             extra = sum(found.executions.values()) - workers
-            run.exactly(f"{seconds} s: executions beside the first", extra, running)
+            run.at_most(f"{seconds} s: executions beside the first", extra, running)
 
 
 @case("T16", "poison")
