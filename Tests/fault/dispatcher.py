@@ -78,6 +78,7 @@ class Dispatcher:
             self.events.bind(events)
         self.peers = {}
         self.jobs = {}
+        self.cancelling = set()
         self.waiting = {}   # ids without a worker, in order
         self.results = {}   # id -> terminal event
         self.counts = dict.fromkeys(
@@ -142,6 +143,7 @@ class Dispatcher:
 
     def cancel(self, job_id):
         self.jobs[job_id].cancel_due = 0.0
+        self.cancelling.add(job_id)
 
     def run(self, is_done, seconds, every=None):
         """Works until `is_done()`; false where that did not come in time."""
@@ -180,14 +182,18 @@ class Dispatcher:
                     break
 
     def _timers(self, now):
-        for job in list(self.jobs.values()):
-            if job.worker is not None:
-                peer = self.peers[job.worker]
+        # Only what is out: ten thousand may wait.
+        for peer in self.peers.values():
+            for job in [self.jobs[id] for id in peer.load]:
                 if now - peer.seen > self.rules.lease:
                     self._void(job, "silent", now)
                 elif now - job.heard > self.rules.quiet and self.rules.resend:
                     self._resend(job, "quiet")
-            if job.cancel_due is not None and now >= job.cancel_due:
+        for id in list(self.cancelling):
+            job = self.jobs.get(id)
+            if job is None:
+                self.cancelling.discard(id)
+            elif now >= job.cancel_due:
                 job.cancel_due = now + 0.25
                 self._send_cancel(job)
         for peer in self.peers.values():
