@@ -3,6 +3,7 @@
 
 import LlorchEngine
 import LlorchProtocol
+import LlorchQueue
 import Testing
 import llorch_worker
 

@@ -373,7 +373,8 @@ class Dispatcher:
         if job is None:
             self.counts["unknown"] += 1
             kind = event["type"]
-            self.unknown_types[kind] = self.unknown_types.get(kind, 0) + 1
+            if event["job_id"] not in self.results:
+                self.unknown_types[kind] = self.unknown_types.get(kind, 0) + 1
             self._note(event, "unknown")
             return
         if self.rules.fencing and event["attempt"] != job.attempt:
