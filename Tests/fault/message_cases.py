@@ -12,6 +12,9 @@ from cases import case, percentile
 from dispatcher import Rules
 
 DEEP = b"[" * 200 + b"]" * 200
+# ZMTP 3.0 without security, and a PUSH socket's introduction.
+GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL" + bytes(16) + b"\x00" + bytes(31)
+READY = b"\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PUSH"
 WELL_FORMED = {"v": 1, "type": "job", "job_id": "fuzz", "attempt": 1, "prompt": "Hello", "max_tokens": 4}
 
 
@@ -133,7 +136,6 @@ def last_total(log, name):
 def broken_connections(run, worker, count):
     """Raw TCP that is no ZMTP, or stops being it."""
     port = int(worker.jobs.rsplit(":", 1)[1])
-    greeting = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL" + bytes(16) + b"\x00" + bytes(31)
     open_ones = []
     for number in range(count):
         try:
@@ -142,8 +144,8 @@ def broken_connections(run, worker, count):
             continue
         connection.setblocking(False)
         data = run.random.choice((
-            b"", b"GET / HTTP/1.1\r\n\r\n", greeting[:run.random.randrange(64)],
-            greeting + run.random.randbytes(40), b"\xff" * 64, b"\x01\x00", run.random.randbytes(100)))
+            b"", b"GET / HTTP/1.1\r\n\r\n", GREETING[:run.random.randrange(64)],
+            GREETING + run.random.randbytes(40), b"\xff" * 64, b"\x01\x00", run.random.randbytes(100)))
         try:
             connection.send(data)
         except OSError:
@@ -183,11 +185,9 @@ def oversized(run, flood=1 << 30):
         valid_job(run, f"beside-{run.seed}-{size}")
     # A frame that says it has 2^63 bytes.
     port = int(worker.jobs.rsplit(":", 1)[1])
-    greeting = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL" + bytes(16) + b"\x00" + bytes(31)
-    ready = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x04PUSH"
     for length in (1 << 32, (1 << 63) - 1):
         with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
-            raw.sendall(greeting + ready)
+            raw.sendall(GREETING + READY)
             time.sleep(0.2)
             raw.sendall(b"\x02" + struct.pack(">Q", length) + b"x" * 100)
             raw.settimeout(5)
@@ -214,23 +214,24 @@ def oversized(run, flood=1 << 30):
 
 
 def endless_frames(run, worker, flood):
-    """No option of ZeroMQ bounds one message of many frames: the harness plays MemoryMax at 256 MiB."""
-    pipe = pipe_to(run, worker.jobs, hwm=0)
-    frame = b"x" * (1 << 19)
+    """No option of ZeroMQ bounds one message of many frames: the harness plays MemoryMax at 256 MiB.
+
+    Over a bare connection: a socket of ZeroMQ keeps a message back until its last frame is there.
+    """
+    frame = b"\x03" + struct.pack(">Q", 1 << 19) + b"x" * (1 << 19)
     peak = sent = 0
-    while sent < flood and worker.is_running():
+    port = int(worker.jobs.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+        raw.sendall(GREETING + READY)
         try:
-            pipe.send(frame, zmq.SNDMORE | zmq.NOBLOCK)
-            sent += len(frame)
-        except zmq.Again:
-            pass
-        if sent % (8 << 20) == 0:
-            run.dispatcher.work(0.01)
-            peak = max(peak, worker.memory())
-            if peak > 256 << 20:
-                run.kill(worker.name)
-                break
-    pipe.close()
+            while sent < flood and worker.is_running():
+                raw.sendall(frame)
+                sent += len(frame)
+                peak = max(peak, worker.memory())
+                if peak > 256 << 20:
+                    run.kill(worker.name)
+        except OSError as problem:
+            run.measured["flood"] = str(problem)
     return peak
 
 
