@@ -92,14 +92,18 @@ def model_files(run, mutations=1_000):
     whole = path.read_bytes()
     (length,) = struct.unpack("<Q", whole[:8])
     outcomes, bad, silent = {}, [], []
-    for number in range(mutations):
-        data = mutated(run.random, whole, length)
+    for number in range(mutations + 1):
+        # The first is as it should be: whoever refuses that would refuse everything.
+        data = mutated(run.random, whole, length) if number else whole
         path.write_bytes(data)
         limit = (len(data) + (256 << 20)) // 1024
         done = subprocess.run(
             ["bash", "-c", f"ulimit -v {limit + (1 << 20)}; exec \"$0\" inspect --model \"$1\"",
              BINARIES / "llorch-worker", folder],
             stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        if not number:
+            run.exactly("exit status with the sound file", done.returncode, 0)
+            continue
         outcomes[done.returncode] = outcomes.get(done.returncode, 0) + 1
         if done.returncode not in (0, 1):
             bad.append(number)

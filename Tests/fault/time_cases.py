@@ -91,7 +91,7 @@ def cancel_latency(run, cancels=1_000):
 def deadlines(run, jobs=2_000):
     dispatcher = run.begin(Rules(window=10_000, quiet=60))
     (worker,) = run.workers(1, "stub:ms=20")
-    dispatcher.submit(f"long-{run.seed}", 500)
+    dispatcher.submit(f"long-{run.seed}", 2_000)
     dispatcher.run(lambda: any(job.ids for job in dispatcher.jobs.values()), 10)
     due, late, wrong, taken = {}, [], [], {}
     times = {f"due-{run.seed}-{n}": run.random.randrange(100, 3_000) for n in range(jobs)}
@@ -111,7 +111,9 @@ def deadlines(run, jobs=2_000):
     dispatcher.on_event = heard
     for id, milliseconds in times.items():
         dispatcher.submit(id, 4, deadline_ms=milliseconds)
-    run.finish(30)
+    dispatcher.run(lambda: len(dispatcher.jobs) <= 1, 30)
+    dispatcher.cancel(f"long-{run.seed}")
+    run.finish(10)
     late = [taken[id] - due[id] for id in taken if id in due]
     run.check(ends_only=False)
     run.exactly("deadlines answered", len(late), jobs)
