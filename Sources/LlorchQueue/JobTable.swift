@@ -28,6 +28,8 @@ package struct JobTable {
         package var finished = 1_000
         package var finishedBytes = 16 << 20
         package var finishedAge: Int64 = 15 * 60_000
+        /// How long a copy of a job may be under way after its end was acknowledged.
+        package var settledAge: Int64 = 60_000
         /// Ids that were cancelled before they came.
         package var tombstones = 10_000
         package var tombstoneAge: Int64 = 10 * 60_000
@@ -60,6 +62,8 @@ package struct JobTable {
     private var finished: RecencyCache<FinishedJob>
     /// With the attempt that was cancelled: a higher one is another job.
     private var tombstones: RecencyCache<UInt32>
+    /// Ends that have arrived, kept a little for copies of their jobs that are still under way.
+    private var settled: RecencyCache<FinishedJob>
     private var due = Int64.max
     private var malformedWindow: (second: Int64, count: Int) = (.min, 0)
 
@@ -70,6 +74,9 @@ package struct JobTable {
             maximumAge: limits.finishedAge)
         tombstones = RecencyCache(
             maximumCount: limits.tombstones, maximumAge: limits.tombstoneAge)
+        settled = RecencyCache(
+            maximumCount: limits.finished, maximumCost: limits.finishedBytes / 4,
+            maximumAge: limits.settledAge)
     }
 
     /// The job that runs, by the newest attempt known.
@@ -84,10 +91,7 @@ package struct JobTable {
         case .job(let job, let attempt): return take(job, attempt: attempt, now: now)
         case .cancel(let reference): return cancel(reference, now: now)
         case .acknowledge(let reference):
-            if let done = finished.peek(reference.jobID), reference.attempt >= done.attempt {
-                finished.remove(reference.jobID)
-                acknowledged += 1
-            }
+            settle(reference, now: now)
             return []
         case .drain: return drain(now: now)
         case .ping(let jobID?):
@@ -138,6 +142,13 @@ package struct JobTable {
             }
             finished.remove(job.id)
         }
+        // Its dispatcher is done with the id: other content is another job, and no conflict.
+        if let done = settled.peek(job.id), done.fingerprint == Fingerprint(job),
+            done.canReplay(from: job.resumeIDs.count)
+        {
+            return [accepted(reference, .done)]
+                + done.replay(as: reference, from: job.resumeIDs.count)
+        }
         if let cancelled = tombstones.use(job.id, now: now), attempt <= cancelled {
             return [refusal(reference, Self.cancelled)]
         }
@@ -183,6 +194,17 @@ package struct JobTable {
         let attempt = max(reference.attempt, tombstones.peek(id) ?? 0)
         tombstones.insert(attempt, for: id, now: now)
         return [refusal(reference, Self.cancelled)]
+    }
+
+    /// An acknowledgement, on its pipe, overtakes copies of its job on the other: they must not run.
+    ///
+    /// Only of a success: whoever asks again after a failure wants another run.
+    private mutating func settle(_ reference: JobReference, now: Int64) {
+        let id = reference.jobID
+        guard let done = finished.peek(id), reference.attempt >= done.attempt else { return }
+        finished.remove(id)
+        acknowledged += 1
+        if case .end = done.terminal { settled.insert(done, for: id, cost: done.cost, now: now) }
     }
 
     // MARK: - Running
@@ -247,6 +269,7 @@ package struct JobTable {
     package mutating func expire(now: Int64) -> [Answer] {
         finished.expire(now: now)
         tombstones.expire(now: now)
+        settled.expire(now: now)
         guard due <= now else { return [] }
         var answers: [Answer] = []
         due = .max

@@ -53,7 +53,7 @@ enum JobRunner {
             }
             switch backend.step() {
             case .working:
-                continue
+                link.pass(.prefill)
             case .event(let event) where follows(event, isStarted: isStarted):
                 isStarted = true
                 try link.emit(event)

@@ -37,6 +37,7 @@ final class WorkerLink {
     private var loadProgress: Double? = 0
     private var stalledAt: Int64?
     private var drainEndsAt = Int64.max
+    private var crashPlan: CrashPlan?
     private var lastTick: Int64
     private var nextHeartbeat: Int64
     private var reported = (malformed: 0, multipart: 0, dropped: 0)
@@ -85,6 +86,7 @@ final class WorkerLink {
         service = ServiceNotice()
         outbox = Outbox(worker: options.name, boot: boot, limit: options.outboxLimit)
         table = JobTable(limits: options.limits)
+        crashPlan = options.crashPlan
         self.logger = logger
         lastTick = clock()
         nextHeartbeat = lastTick / 1_000
@@ -103,6 +105,7 @@ final class WorkerLink {
 
     func noteLoading(_ fraction: Double) throws(ZMQError) {
         loadProgress = fraction
+        pass(.load)
         try tick()
     }
 
@@ -131,8 +134,15 @@ final class WorkerLink {
     func emit(_ event: TokenEvent) throws(ZMQError) {
         // Before anyone hears of the end: a death after it is not the job's.
         if event.isTerminal { note?.write(nil) }
+        pass(.before(event))
         outbox.append(table.record(event, now: now))
         try flush()
+        pass(.after(event))
+    }
+
+    /// Comes by a place where the fault tests may have the process killed.
+    func pass(_ point: CrashPoint?) {
+        if let point { crashPlan?.pass(point) }
     }
 
     /// Waits because the events have no reader, and gives the job up if that lasts.
@@ -184,6 +194,7 @@ final class WorkerLink {
         let begin = clock()
         takeSignals()
         try connections?.serve(now: now)
+        let known = table.queuedCount
         var count = 0
         while count < Self.controlMessagesPerTick, let message = try control.receive() {
             count += 1
@@ -193,6 +204,7 @@ final class WorkerLink {
             answer(message)
             if clock() - begin >= budget { break }
         }
+        let tookJob = table.queuedCount > known
         outbox.append(table.expire(now: now))
         if now >= drainEndsAt, table.running != nil {
             let failure = JobFailure(.shutdown, "the worker leaves; send the job to another")
@@ -200,13 +212,17 @@ final class WorkerLink {
         }
         if now >= nextHeartbeat { beat() }
         try flush()
+        if tookJob { pass(.afterAccepted) }
         lastTick = clock()
     }
 
     private func answer(_ bytes: borrowing ZMQMessage) {
+        pass(.received)
         do throws(WireError) {
             let message = try DispatcherMessage(parsing: bytes.bytes)
-            outbox.append(table.receive(message, now: now))
+            let answers = table.receive(message, now: now)
+            if case .job = message { pass(.beforeAccepted) }
+            outbox.append(answers)
             if message == .drain { beginDrain() }
         } catch {
             outbox.append(table.refuse(error, now: now))
@@ -233,6 +249,7 @@ final class WorkerLink {
         service?.send(.stopping)
         logger.notice("draining", metadata: ["queued": "\(table.queuedCount)"])
         outbox.append(table.drain(now: now))
+        pass(.drain)
     }
 
     private func beat() {
@@ -305,7 +322,11 @@ final class WorkerLink {
     }
 
     private func flush() throws(ZMQError) {
-        try outbox.flush { bytes throws(ZMQError) in try events.send(bytes) }
+        try outbox.flush { bytes throws(ZMQError) in
+            let isTaken = try events.send(bytes)
+            pass(.inFlush)
+            return isTaken
+        }
         // The note stays until its news has left, and no longer: it must not be told twice.
         if !isCrashTold, outbox.sequence > 0 {
             isCrashTold = true
@@ -319,6 +340,7 @@ final class WorkerLink {
     func leave(reason: String) throws(ZMQError) {
         drainEndsAt = .max
         let begin = now
+        pass(.acknowledgementWait)
         while !isStopping, !outbox.isEmpty || isAcknowledgementDue {
             let left = begin + Int64(QueueSocket.drainLinger) - now
             if left <= 0 { break }

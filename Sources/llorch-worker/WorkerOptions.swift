@@ -24,6 +24,8 @@ package struct WorkerOptions: Sendable {
     package var outboxLimit = 16 << 20
     /// Milliseconds that a job waits for the reader of its events before it is given up.
     package var stallTimeout: Int64 = 60_000
+    /// Where the fault tests have the process killed.
+    package var crashPlan: CrashPlan?
 
     package init(
         name: String, jobs: QueueEndpoint, control: QueueEndpoint, events: QueueEndpoint

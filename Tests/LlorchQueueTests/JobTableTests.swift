@@ -72,6 +72,33 @@ import Testing
         #expect(table.receive(.job(other, attempt: 2), now: 7).map(\.acceptance) == [.queued])
     }
 
+    /// The acknowledgement goes by another pipe and may overtake copies of the job.
+    @Test func aCopyBehindItsAcknowledgementIsReplayedNotRun() {
+        var table = finishedTable(tokens: 2)
+        _ = table.receive(.acknowledge(reference("a")), now: 6)
+        let late = table.receive(.job(job("a"), attempt: 1), now: 7)
+        #expect(late.first?.acceptance == .done)
+        #expect(late.last?.event == end(tokens: 2))
+        #expect(table.startNext(now: 8) == nil)
+        #expect(table.unacknowledged == 0)
+        let forgotten = table.limits.settledAge + 7
+        _ = table.expire(now: forgotten)
+        let anew = table.receive(.job(job("a"), attempt: 1), now: forgotten)
+        #expect(anew.map(\.acceptance) == [.queued])
+    }
+
+    @Test func anAcknowledgedIDIsFreeForOtherContentAndForFailuresThatAreTriedAgain() {
+        var table = finishedTable(tokens: 1)
+        _ = table.receive(.acknowledge(reference("a")), now: 6)
+        let other = table.receive(.job(job("a", prompt: "Goodbye"), attempt: 1), now: 7)
+        #expect(other.map(\.acceptance) == [.queued])
+        _ = table.startNext(now: 8)
+        _ = table.record(.error(JobFailure(.inferenceFailed, "x")), now: 9)
+        _ = table.receive(.acknowledge(reference("a")), now: 10)
+        let again = table.receive(.job(job("a", prompt: "Goodbye"), attempt: 1), now: 11)
+        #expect(again.map(\.acceptance) == [.queued])
+    }
+
     @Test func timeLimitsAndResumptionAreNoOtherContent() {
         var table = JobTable()
         _ = table.receive(.job(job("a", deadline: 500), attempt: 1), now: 0)

@@ -68,10 +68,26 @@ struct ServeCommand: ParsableCommand {
     @Option(help: .hidden)
     var gpuDevice: Int?
 
+    // Both for the fault tests: an engine that sleeps instead of computing, and a place to be killed at.
+    @Option(help: .hidden)
+    var engine: String?
+
+    @Option(help: .hidden)
+    var crashAt: String?
+
     func validate() throws {
         guard !workerId.isEmpty else { throw ValidationError("--worker-id must not be empty") }
         guard drainTimeout >= 0, drainTimeout <= 86_400 else {
             throw ValidationError("--drain-timeout must be 0 to 86400 seconds")
+        }
+        do {
+            _ = try engine.map(StubOptions.init(parsing:))
+        } catch {
+            throw ValidationError("\(error)")
+        }
+        if let crashAt, CrashPlan(parsing: crashAt) == nil {
+            let points = CrashPoint.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--crash-at \(crashAt) is none of \(points)")
         }
         guard chunk ?? 1 >= 1 else { throw ValidationError("--chunk must be at least 1") }
         let options = try addresses()
@@ -119,6 +135,8 @@ struct ServeCommand: ParsableCommand {
         options.advertisedControl = advertiseControl
         options.drainTimeout = Int64((drainTimeout * 1000).rounded())
         options.stateDirectory = stateDirectory
+        options.crashPlan = crashAt.flatMap(CrashPlan.init(parsing:))
+        if let engine { return try runStub(StubOptions(parsing: engine), options, logger) }
         let path = try model.path()
         let isa = try model.kernels().instructionSet.rawValue
         logger.info(
@@ -144,6 +162,18 @@ struct ServeCommand: ParsableCommand {
                 try progress(fraction)
             }
             return CPUBackend(loaded, chunkLength: chunk)
+        }
+    }
+
+    private func runStub(
+        _ stub: StubOptions, _ options: WorkerOptions, _ logger: Logger
+    ) throws {
+        logger.warning("the stub engine answers: its text means nothing")
+        var options = options
+        options.limits = stub.limits
+        let shutdown = try ShutdownSignal.handlingTermination()
+        try WorkerLoop.run(options, shutdown: shutdown, logger: logger) { progress in
+            try StubBackend.load(stub, progress: progress)
         }
     }
 }
