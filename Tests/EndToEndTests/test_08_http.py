@@ -13,8 +13,8 @@ from harness import PATIENCE, Process, Worker, free_ports, run_json_lines, termi
 
 
 class Shim(Process):
-    def __init__(self, binary, log, *, arguments=()):
-        self.port, self.events_port = free_ports(2)
+    def __init__(self, binary, log, *, ports=None, arguments=()):
+        self.port, self.events_port = ports or free_ports(2)
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(
             [binary, "--port", self.port, "--events", f"bind:tcp://127.0.0.1:{self.events_port}",
