@@ -25,6 +25,8 @@ package struct Outbox {
     private var unmergedBytes = 0
     /// The next event's bytes, kept when libzmq would not take them.
     private var refused: [UInt8]?
+    /// The heartbeat in them, if they are one.
+    private var refusedHeartbeat: WorkerStatus?
 
     package init(worker: String, boot: UInt64, limit: Int = 16 << 20) {
         self.worker = worker
@@ -84,7 +86,12 @@ package struct Outbox {
     /// Replaces a heartbeat that has not left; it goes before all else, being news of now.
     package mutating func put(_ status: WorkerStatus) {
         var status = status
-        status.crashedOn = status.crashedOn ?? heartbeat?.crashedOn
+        let unsent = heartbeat ?? refusedHeartbeat
+        status.crashedOn = status.crashedOn ?? unsent?.crashedOn
+        if refusedHeartbeat != nil {
+            refused = nil
+            refusedHeartbeat = nil
+        }
         heartbeat = status
     }
 
@@ -96,6 +103,7 @@ package struct Outbox {
             refused = bytes
             guard try send(bytes) else { return }
             refused = nil
+            refusedHeartbeat = nil
             sequence += 1
         }
     }
@@ -103,6 +111,7 @@ package struct Outbox {
     private mutating func next() -> [UInt8]? {
         if let status = heartbeat {
             heartbeat = nil
+            refusedHeartbeat = status
             return serialize(.heartbeat(status))
         }
         guard head < bodies.count else { return nil }

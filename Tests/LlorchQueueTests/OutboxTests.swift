@@ -113,6 +113,42 @@ import Testing
         #expect(told == ["a", nil])
     }
 
+    /// A worker that nobody hears for a while must not begin with what it was then.
+    @Test func aHeartbeatThatWasNotTakenIsReplacedToo() throws {
+        var outbox = Outbox(worker: "w", boot: 1)
+        var first = status(queued: 0)
+        first.crashedOn = "a"
+        outbox.put(first)
+        try outbox.flush { _ in false }
+        outbox.append([answer(1)])
+        outbox.put(status(queued: 7))
+        try outbox.flush { _ in false }
+        outbox.put(status(queued: 8))
+        var taken: [WorkerEvent] = []
+        try outbox.flush { bytes in
+            taken.append(try WorkerEvent(parsing: bytes))
+            return true
+        }
+        var newest = status(queued: 8)
+        newest.crashedOn = "a"
+        #expect(taken.map(\.body) == [.heartbeat(newest), answer(1).body])
+        #expect(taken.map(\.sequence) == [0, 1])
+    }
+
+    /// Only a heartbeat is: an answer that was not taken is news.
+    @Test func anAnswerThatWasNotTakenStays() throws {
+        var outbox = Outbox(worker: "w", boot: 1)
+        outbox.append([answer(1)])
+        try outbox.flush { _ in false }
+        outbox.put(status(queued: 1))
+        var taken: [WorkerEvent.Body] = []
+        try outbox.flush { bytes in
+            taken.append(try WorkerEvent(parsing: bytes).body)
+            return true
+        }
+        #expect(taken == [answer(1).body, .heartbeat(status(queued: 1))])
+    }
+
     private func answer(_ number: Int) -> Answer {
         Answer(.job(reference("j\(number)"), end(tokens: 1)), isRepeatable: false)
     }
