@@ -76,14 +76,14 @@ import Testing
     @Test func aCopyBehindItsAcknowledgementIsReplayedNotRun() {
         var table = finishedTable(tokens: 2)
         _ = table.receive(.acknowledge(reference("a")), now: 6)
-        let late = table.receive(.job(job("a"), attempt: 1), now: 7)
+        let late = table.receive(.job(job("a", tokens: 2), attempt: 1), now: 7)
         #expect(late.first?.acceptance == .done)
         #expect(late.last?.event == end(tokens: 2))
         #expect(table.startNext(now: 8) == nil)
         #expect(table.unacknowledged == 0)
         let forgotten = table.limits.settledAge + 7
         _ = table.expire(now: forgotten)
-        let anew = table.receive(.job(job("a"), attempt: 1), now: forgotten)
+        let anew = table.receive(.job(job("a", tokens: 2), attempt: 1), now: forgotten)
         #expect(anew.map(\.acceptance) == [.queued])
     }
 

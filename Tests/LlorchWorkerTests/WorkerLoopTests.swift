@@ -74,9 +74,12 @@ import llorch_worker
         try loop.wait { events in
             events.count { $0.jobID == "running" && $0.isTerminal } == 2
         }
-        try loop.send(.job(job("unknown"), attempt: 8))
+        try loop.send(.job(job("unknown"), attempt: 7))
         try loop.wait { events in events.count { $0.jobID == "unknown" } == 2 }
         #expect(loop.acceptances("unknown").isEmpty, "a tombstone lies there")
+        // Whoever cancelled knew of no higher attempt: it is another job under this id.
+        try loop.send(.job(job("unknown"), attempt: 8))
+        try loop.wait { _ in loop.acceptances("unknown") == [.queued] }
     }
 
     @Test func aFloodOfNonsenseIsAnsweredSparinglyAndHarmsNoJob() throws {

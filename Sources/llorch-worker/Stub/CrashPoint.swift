@@ -34,7 +34,8 @@ package struct CrashPlan: Sendable {
 
     /// Reads `before-end`, or `before-end:3` for the third time; nil for anything else.
     package init?(parsing text: String) {
-        let parts = text.split(separator: ":", maxSplits: 1)
+        let parts = text.split(
+            separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard let name = parts.first, let point = CrashPoint(rawValue: String(name)),
             let count = parts.count == 1 ? 1 : Int(parts[1]), count > 0
         else { return nil }
