@@ -111,8 +111,9 @@ package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
         return ["*", "0.0.0.0", "[::]", "::"].contains(host)
     }
 
-    private static func isLoopback(_ host: Substring) -> Bool {
-        if ["localhost", "[::1]", "lo"].contains(host) { return true }
+    /// Whether only this machine reaches what is bound to a host.
+    package static func isLoopback(_ host: Substring) -> Bool {
+        if ["localhost", "[::1]", "::1", "lo"].contains(host) { return true }
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }

@@ -26,6 +26,9 @@ package struct ExecuteRoute: Sendable {
         if lastEventID == nil { job.seed = seed }
         job.leaseMilliseconds = Self.lease
         job.correlationID = context.correlationID
+        if let name = HTTPField.Name(DeadlineHeader.name), let text = request.headers[name] {
+            job.deadlineMilliseconds = try DeadlineHeader.millisecondsLeft(text)
+        }
         if lastEventID == nil, let refusal = whyNoWorker() { throw Refusal(refusal) }
 
         let stream = ResponseStream(

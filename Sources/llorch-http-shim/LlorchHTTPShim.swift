@@ -29,8 +29,16 @@ struct LlorchHTTPShim: AsyncParsableCommand {
                 -d '{"job_id":"a1","prompt":"Hello","max_tokens":16}'
             """)
 
-    @Option(help: "Address to listen on. There is no access control: keep it on this machine.")
+    @Option(help: "Address to listen on; beyond this machine only with a token.")
     var host = "127.0.0.1"
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            A file with the token that clients must show as `Authorization: Bearer TOKEN`; in its place \
+            LLORCH_API_TOKEN. /health and /livez are open.
+            """, valueName: "file"))
+    var tokenFile: String?
 
     @Option(
         name: .customLong("allowed-host"),
@@ -77,8 +85,10 @@ struct LlorchHTTPShim: AsyncParsableCommand {
     var curveServerKey: String?
 
     @Flag(
-        help:
-            "Lets --events be bound beyond this machine without keys. Anyone may then be a worker.")
+        help: """
+            Lets --events be bound beyond this machine without keys, and --host without a token. Anyone \
+            may then be a worker, or a client.
+            """)
     var insecureBind = false
 
     @Option(help: "Jobs that may wait; a further one is answered 503.")
@@ -124,7 +134,25 @@ struct LlorchHTTPShim: AsyncParsableCommand {
         guard !host.isEmpty else {
             throw ValidationError("--host: expected an address, for example 127.0.0.1")
         }
+        let isOpen = tokenFile == nil && Self.tokenInEnvironment == nil
+        if isOpen, !insecureBind, !QueueEndpoint.isLoopback(host[...]) {
+            throw ValidationError(
+                "--host \(host): refusing to listen beyond this machine without a token: give "
+                    + "--token-file, or listen on 127.0.0.1")
+        }
         _ = try options()
+    }
+
+    private static var tokenInEnvironment: String? {
+        getenv("LLORCH_API_TOKEN").map { String(cString: $0) }
+    }
+
+    /// What is wrong with a token ends the start: a server must not be open because of it.
+    private func token() throws -> AccessToken? {
+        if let tokenFile { return try AccessToken(file: tokenFile) }
+        return try Self.tokenInEnvironment.map {
+            try AccessToken(Array($0.utf8), from: "LLORCH_API_TOKEN")
+        }
     }
 
     func run() async throws {
@@ -138,6 +166,10 @@ struct LlorchHTTPShim: AsyncParsableCommand {
         DescriptorLimit.raise()
         var options = try options()
         options.queue.security = try keyFiles.load(for: [options.queue.events])
+        options.token = try token()
+        if options.token == nil, !QueueEndpoint.isLoopback(host[...]) {
+            logger.warning("--insecure-bind: whoever reaches the port can send jobs")
+        }
         let shim = Shim(options, logger: logger) { [host] port in
             // One line for scripts: the port may have been chosen by the system.
             let text = host.contains(":") ? "[\(host)]" : host

@@ -25,9 +25,14 @@ package final class ResponseStream: Sendable {
         package var ping: Int64 = 5_000
         /// A client that takes nothing of what is there for this long is given up.
         package var stall: Int64 = 30_000
+        /// The same for a client that leaves more than `maximumBytes`.
+        package var excess: Int64 = 1_000
 
         package init() {}
     }
+
+    /// More than the longest answer that GPT-2's context allows.
+    package static let maximumBytes = 256 << 10
 
     private struct State {
         var framer: EventFramer
@@ -110,12 +115,13 @@ package final class ResponseStream: Sendable {
     /// Bytes that the client has not taken.
     package var pendingBytes: Int { state.withLock { $0.bytes.count } }
 
-    /// Whether the client has left what is there for too long.
+    /// Whether the client has left what is there for too long, or too much of it.
     package var isStalled: Bool {
         let now = clock()
         return state.withLock { state in
-            (state.isBeingWritten || !state.bytes.isEmpty)
-                && now - state.progressAt >= timing.stall
+            guard state.isBeingWritten || !state.bytes.isEmpty else { return false }
+            let patience = state.bytes.count > Self.maximumBytes ? timing.excess : timing.stall
+            return now - state.progressAt >= patience
         }
     }
 

@@ -9,6 +9,8 @@ package struct ShimOptions: Sendable {
     package var port = 3_000
     /// Names by which clients may address this server, beside `localhost`, `host` and numeric addresses.
     package var allowedHosts: [String] = []
+    /// What clients must show; nil lets in whoever reaches the port.
+    package var token: AccessToken?
     package var queue: QueueService.Options
     /// Milliseconds that open streams may still take after SIGTERM.
     package var drainTimeout: Int64 = 5_000

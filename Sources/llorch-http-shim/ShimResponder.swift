@@ -30,7 +30,10 @@ package struct ShimResponder: HTTPResponder {
     let cancel: CancelRoute
     let health: HealthRoute
     let hosts: HostRule
+    let token: AccessToken?
 
+    /// Asked by whoever watches over processes, and of no worth to anyone else.
+    private static let openPaths: Set<String> = ["/health", "/livez"]
     private static let correlationHeader = HTTPField.Name("X-Correlation-ID")
 
     package func respond(to request: Request, context: ShimContext) async throws -> Response {
@@ -57,6 +60,11 @@ package struct ShimResponder: HTTPResponder {
     private func route(_ request: Request, _ context: ShimContext) async throws -> Response {
         if let refusal = hosts.refusal(of: request.head.authority) { throw refusal }
         let path = request.uri.path
+        if !Self.openPaths.contains(path),
+            let refusal = token?.refusal(of: request.headers[.authorization])
+        {
+            throw refusal
+        }
         switch (path, request.method) {
         case ("/execute", .post): return try await execute.respond(to: request, context: context)
         case ("/cancel", .post): return try await cancel.respond(to: request, context: context)

@@ -40,6 +40,7 @@ package struct StreamRecord: Sendable {
         var other = request
         other.seed = other.seed ?? job.seed
         other.leaseMilliseconds = job.leaseMilliseconds
+        other.deadlineMilliseconds = job.deadlineMilliseconds
         other.correlationID = job.correlationID
         return other == job
     }

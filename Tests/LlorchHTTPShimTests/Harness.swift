@@ -25,12 +25,14 @@ struct Harness: Sendable {
         var workerPatience: Int64?
         var drainTimeout: Int64?
         var allowedHosts: [String] = []
+        var token: AccessToken?
 
         func apply(to options: inout ShimOptions) {
             if let backlog { options.queue.dispatcher.backlog = backlog }
             if let silence { options.queue.dispatcher.silence = silence }
             if let workerPatience { options.queue.workerPatience = workerPatience }
             options.allowedHosts = allowedHosts
+            options.token = token
             if let drainTimeout { options.drainTimeout = drainTimeout }
         }
     }

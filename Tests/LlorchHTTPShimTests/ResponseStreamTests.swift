@@ -144,6 +144,27 @@ import llorch_http_shim
         #expect(closed.withLock { $0 } == 1)
     }
 
+    @Test func memoryOfAClientIsBounded() async throws {
+        var router = EventRouter()
+        let piece = String(repeating: "x", count: 1 << 10)
+        for (id, count) in [("much", 270), ("less", 200)] {
+            router.add(makeStream(id), for: id)
+            router.deliver(started, to: id)
+            for index in 0..<count {
+                router.deliver(.token(.init(text: piece, ids: [1], index: index)), to: id)
+            }
+        }
+        // A burst is no offence; leaving it there is.
+        expectDropped([], from: &router)
+        clock.advance(999)
+        expectDropped([], from: &router)
+        clock.advance(1)
+        expectDropped(["much"], from: &router)
+        clock.advance(28_000)
+        expectDropped([], from: &router)
+        #expect(router.jobIDs == ["less"])
+    }
+
     @Test func memoryOfAllClientsIsBounded() async throws {
         var router = EventRouter(maximumBytes: 1_000)
         let piece = String(repeating: "x", count: 300)

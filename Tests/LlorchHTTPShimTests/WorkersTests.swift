@@ -44,7 +44,8 @@ import llorch_http_shim
                 for number in 0..<50 {
                     tasks.addTask {
                         let id = "job\(number)"
-                        let events = try await harness.execute(Harness.job(id))
+                        let body = Harness.job(id, #""prompt":"Hi","max_tokens":40"#)
+                        let events = try await harness.execute(body)
                         #expect(grammarFault(events) == nil)
                         let text = events.compactMap(\.text).joined()
                         #expect(text == (0..<40).map { "\(id).\($0) " }.joined())

@@ -25,13 +25,12 @@ package struct CurveKeyError: Error, Sendable, Hashable, CustomStringConvertible
 package enum CurveKeyFile {
     package static let publicSuffix = ".key"
     package static let secretSuffix = ".key_secret"
-    static let maximumBytes = 8 << 10
 
     /// Reads the key that a file shares with others.
     ///
     /// - Throws: also for a file that holds a secret, which should not have come here.
     package static func publicKey(at path: String) throws(CurveKeyError) -> CurvePublicKey {
-        let content = try contents(of: path)
+        let content = try SecretFile.contents(of: path)
         let entries = try CurveKeyEntries(content.span, path: path)
         guard entries.secretKey == nil else {
             throw CurveKeyError(
@@ -51,21 +50,13 @@ package enum CurveKeyFile {
     /// Reads a key pair from a file that nobody else may read.
     package static func keyPair(at path: String) throws(CurveKeyError) -> CurveKeyPair {
         var found = stat()
-        let content = try contents(of: path, hint: makeKeys, &found)
+        let content = try SecretFile.contents(of: path, hint: makeKeys, &found)
         let entries = try CurveKeyEntries(content.span, path: path)
         guard let range = entries.secretKey else {
             throw CurveKeyError(
                 path, "expected secret-key, found none; give the file NAME.key_secret in its place")
         }
-        // Others' files, as a service manager lends them, may be readable by a group.
-        let forbidden: mode_t = found.st_uid == geteuid() ? 0o077 : 0o007
-        guard found.st_mode & forbidden == 0 else {
-            throw CurveKeyError(
-                path,
-                "expected a file that only its owner may read, found mode "
-                    + "\(String(found.st_mode & 0o777, radix: 8)); make new keys, or chmod 600 if "
-                    + "nobody has read it")
-        }
+        try SecretFile.check(found, path, remedy: "make new keys")
         guard CurveKeyPair.isAvailable else { throw .unavailable(path) }
         let wrong = CurveKeyError(
             path, "secret-key: expected 40 characters of Z85, found others; restore the file")
@@ -118,41 +109,6 @@ package enum CurveKeyFile {
     }
 
     // MARK: - Files
-
-    private static func contents(of path: String) throws(CurveKeyError) -> SecretMemory {
-        var status = stat()
-        return try contents(of: path, hint: "", &status)
-    }
-
-    private static func contents(
-        of path: String, hint: String, _ status: inout stat
-    ) throws(CurveKeyError) -> SecretMemory {
-        // A pipe in place of a file must not hold the process up.
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else {
-            throw CurveKeyError(path, "\(ZMQError(rawValue: errno))\(hint)")
-        }
-        defer { close(descriptor) }
-        guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw CurveKeyError(path, "expected a file")
-        }
-        guard status.st_size <= maximumBytes else {
-            throw CurveKeyError(
-                path, "expected at most \(maximumBytes) bytes, found \(status.st_size)")
-        }
-        let size = Int(status.st_size)
-        let content = SecretMemory(count: size)
-        var count = 0
-        while count < size {
-            let result = unsafe read(descriptor, content.bytes + count, size - count)
-            if result < 0, errno == EINTR { continue }
-            guard result > 0 else {
-                throw CurveKeyError(path, "expected \(size) bytes, could read \(count)")
-            }
-            count += result
-        }
-        return content
-    }
 
     private static let makeKeys = "; make it with: llorch-worker keys NAME"
 
