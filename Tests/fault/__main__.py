@@ -37,6 +37,7 @@ import fact_cases  # noqa: F401
 import http_cases  # noqa: F401
 import kill_cases  # noqa: F401
 import message_cases  # noqa: F401
+import security_cases  # noqa: F401
 import soak_cases  # noqa: F401
 import storage_cases  # noqa: F401
 import time_cases  # noqa: F401

@@ -64,7 +64,7 @@ class Run:
 
     # Set up and take down
 
-    def begin(self, rules=None, *, addresses=None, events=None, pause=0.2):
+    def begin(self, rules=None, *, addresses=None, events=None, keys=None, pause=0.2):
         """A fresh history, dispatcher and supervisor: a test may have several parts."""
         self.end()
         self._part += 1
@@ -77,7 +77,8 @@ class Run:
         (port,) = free_ports(1)
         self.events = events or f"tcp://127.0.0.1:{port}"
         self.supervisor = Supervisor(self.history, pause)
-        self.dispatcher = Dispatcher(self.history, self.events, rules, addresses=addresses)
+        self.dispatcher = Dispatcher(self.history, self.events, rules, addresses=addresses,
+                                     keys=keys)
         return self.dispatcher
 
     def worker(self, name, engine="stub:ms=5", *, events=None, extra=(), **options):

@@ -165,10 +165,11 @@ def poison(run, jobs=500, crashing=5, hanging=5, watchdog=30.0):
                 peer.seen = now  # counted from the restart
     run.finish(420, watch)
     results = dict(dispatcher.results)
-    run.check(ends_only=False)
+    found = run.check(ends_only=False)
     poisoned = [id for id in poisons if results.get(id, {}).get("code") == "POISON"]
     blamed = [id for id, event in results.items() if event["type"] != "end" and id not in poisons]
     run.exactly("poison jobs that ended as POISON", len(poisoned), len(poisons))
+    run.exactly("times a poison job was run", sorted({found.executions[id] for id in poisons}), [2])
     run.exactly("other jobs completed", sum(e["type"] == "end" for e in results.values()),
                 jobs - len(poisons))
     run.exactly("other jobs blamed", len(blamed), 0)
