@@ -172,7 +172,7 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
                 // cut, and nothing in flight lost, before the worker itself gives the reader up.
                 [
                     .sendHighWaterMark(64), .sendBuffer(65_536), .immediate(true),
-                    .maximumRetransmission(75_000),
+                    .maximumRetransmission(120_000),
                 ]
             case .dispatcherJobs, .dispatcherControl:
                 [.sendHighWaterMark(16), .sendBuffer(65_536), .immediate(true)]
