@@ -72,7 +72,7 @@ class Run:
         self.part.mkdir(parents=True)
         self.history = History(self.part / "history.jsonl")
         rules = rules or Rules()
-        if self.broken in ("fencing", "resend", "boot_check", "resume"):
+        if self.broken in ("fencing", "resend", "boot_check", "resume", "crash_note"):
             setattr(rules, self.broken, False)
         (port,) = free_ports(1)
         self.events = events or f"tcp://127.0.0.1:{port}"
