@@ -44,6 +44,7 @@ def test_those_are_all_short_forms(worker_binary):
     ("resend", ["T6", "--set", "jobs=300", "--set", "patience=40"]),
     ("boot_check", ["T1", "--smoke", "--set", "jobs=150", "--set", "kills=2"]),
     ("resume", ["T1", "--smoke", "--set", "jobs=150", "--set", "kills=4"]),
+    ("crash_note", ["T16", "--set", "jobs=40", "--set", "hanging=0", "--set", "patience=30"]),
     ("replay", ["T19", "--set", "jobs=40"]),
     ("tombstones", ["T13", "--set", "cancels=3"]),
 ])

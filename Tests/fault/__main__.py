@@ -5,8 +5,8 @@ Runs the fault tests one after another and prints each figure reached against th
   --smoke        the short forms that scripts/test runs, at most three minutes
   --seed N       the same faults again; without it a seed is drawn and printed
   --json FILE    figures and measurements, also of tests that went well
-  --break RULE   switch one rule of the protocol off: fencing, resend, boot_check, resume, replay or
-                 tombstones. The tests must then fail.
+  --break RULE   switch one rule of the protocol off: fencing, resend, boot_check, resume, crash_note,
+                 replay or tombstones. The tests must then fail.
   --set NAME=N   an argument of the tests, as jobs=500 kills=10
   --list         what there is
 """
@@ -37,11 +37,12 @@ import fact_cases  # noqa: F401
 import http_cases  # noqa: F401
 import kill_cases  # noqa: F401
 import message_cases  # noqa: F401
+import security_cases  # noqa: F401
 import soak_cases  # noqa: F401
 import storage_cases  # noqa: F401
 import time_cases  # noqa: F401
 
-BREAKS = ("fencing", "resend", "boot_check", "resume", "replay", "tombstones")
+BREAKS = ("fencing", "resend", "boot_check", "resume", "crash_note", "replay", "tombstones")
 
 
 def main():

@@ -64,7 +64,7 @@ class Run:
 
     # Set up and take down
 
-    def begin(self, rules=None, *, addresses=None, events=None, pause=0.2):
+    def begin(self, rules=None, *, addresses=None, events=None, keys=None, pause=0.2):
         """A fresh history, dispatcher and supervisor: a test may have several parts."""
         self.end()
         self._part += 1
@@ -72,12 +72,13 @@ class Run:
         self.part.mkdir(parents=True)
         self.history = History(self.part / "history.jsonl")
         rules = rules or Rules()
-        if self.broken in ("fencing", "resend", "boot_check", "resume"):
+        if self.broken in ("fencing", "resend", "boot_check", "resume", "crash_note"):
             setattr(rules, self.broken, False)
         (port,) = free_ports(1)
         self.events = events or f"tcp://127.0.0.1:{port}"
         self.supervisor = Supervisor(self.history, pause)
-        self.dispatcher = Dispatcher(self.history, self.events, rules, addresses=addresses)
+        self.dispatcher = Dispatcher(self.history, self.events, rules, addresses=addresses,
+                                     keys=keys)
         return self.dispatcher
 
     def worker(self, name, engine="stub:ms=5", *, events=None, extra=(), **options):

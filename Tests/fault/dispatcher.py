@@ -14,13 +14,16 @@ from records import TERMINAL, Job, Peer, Rules
 
 
 class Dispatcher:
-    def __init__(self, history, events, rules=None, *, addresses=None, maximum_crashes=None):
+    def __init__(self, history, events, rules=None, *, addresses=None, keys=None):
         self.history = history
         self.rules = rules or Rules()
         self.addresses = addresses or {}
+        self.keys = keys
         self.context = zmq.Context()
         self.events = self.context.socket(zmq.PULL)
         self._options(self.events)
+        if keys:
+            keys.serve(self.events, self.context)
         self.events.rcvhwm = 0
         self.events.maxmsgsize = 1 << 20
         if events.startswith("connect:"):
@@ -37,7 +40,6 @@ class Dispatcher:
         self.unknown_types = {}
         self.on_event = None
         self._timers_due = 0.0
-        self._starts = {}
 
     @staticmethod
     def _options(socket):
@@ -47,6 +49,8 @@ class Dispatcher:
         socket.handshake_ivl = 3000
 
     def close(self):
+        if self.keys:
+            self.keys.close()
         self.context.destroy(linger=0)
 
     # What is asked of it
@@ -163,6 +167,8 @@ class Dispatcher:
         pipe.immediate = 1
         pipe.sndhwm = 16
         pipe.sndbuf = 65536
+        if self.keys:
+            self.keys.use(pipe)
         address = peer.addresses[0 if kind == "jobs" else 1]
         if address.startswith("bind:"):
             pipe.bind(address[5:])
@@ -297,7 +303,7 @@ class Dispatcher:
         peer.boot, peer.seq = event["boot"], None
         if self.rules.boot_check:
             crashed = event.get("crashed_on")
-            if crashed in peer.load:
+            if crashed in peer.load and self.rules.crash_note:
                 self.jobs[crashed].is_running = True
             for id in list(peer.load):
                 self._void(self.jobs[id], "boot", now)

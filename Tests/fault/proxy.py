@@ -26,9 +26,10 @@ class _Side:
 
 
 class ChaosProxy:
-    def __init__(self, target, on_accept=None):
+    def __init__(self, target, on_accept=None, on_data=None):
         self.target = target
         self.on_accept = on_accept
+        self.on_data = on_data  # called with a side and the bytes that it sent
         # Ports of the system's own choice are above 32768, where peers may connect to themselves.
         (self.port,) = free_ports(1)
         self.listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
@@ -132,6 +133,8 @@ class ChaosProxy:
         if not data:
             self._drop(side)
             return
+        if self.on_data:
+            self.on_data(side, data)
         if self.cut_after is not None:
             data, rest = data[:self.cut_after], data[self.cut_after:]
             self.cut_after -= len(data)

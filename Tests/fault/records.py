@@ -12,6 +12,7 @@ class Rules:
     resend: bool = True       # no news for `quiet`, a gap, a piece out of order: the job is sent again
     boot_check: bool = True   # a risen boot makes void what the worker was sent
     resume: bool = True       # the ids held go along
+    crash_note: bool = True   # what a worker says it was running when it died counts as seen to run
     acknowledge: bool = True
     lease: float = 10.0
     quiet: float = 5.0
