@@ -15,7 +15,7 @@ extension GPT2 {
         progress: (Double) throws -> Void = { _ in }
     ) throws {
         let configuration = source.configuration
-        var loader = WeightLoader(configuration, precision: precision, kernels: kernels)
+        var loader = WeightLoader(source, precision: precision, kernels: kernels)
         let width = configuration.hiddenSize
 
         let tokens = try loader.table("wte.weight", from: &source, progress)
@@ -68,7 +68,8 @@ private struct WeightLoader: ~Copyable {
     /// Values of one slice: small enough for the second-level cache to keep until it is packed.
     private var slice = Matrix(rows: 1, columns: 1 << 16)
 
-    init(_ configuration: GPT2Configuration, precision: Precision, kernels: Kernels) {
+    init(_ source: some TensorSource, precision: Precision, kernels: Kernels) {
+        let configuration = source.configuration
         self.precision = precision
         self.kernels = kernels
         let matrices = configuration.requiredTensors.filter {
@@ -81,7 +82,9 @@ private struct WeightLoader: ~Copyable {
                 return PackedMatrix.byteCount(
                     inputSize: tensor.shape[isTable ? 1 : 0],
                     outputSize: tensor.shape[isTable ? 0 : 1],
-                    precision: isTable ? precision.ofTables : precision, kernels: kernels)
+                    precision: isTable
+                        ? precision.ofTable(storedAs: source.encoding(of: tensor.name))
+                        : precision, kernels: kernels)
             })
         total = configuration.requiredTensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     }
@@ -152,8 +155,8 @@ private struct WeightLoader: ~Copyable {
     ) throws -> PackedMatrix {
         let (outputs, inputs) = size(of: name, in: source)
         var builder = PackedMatrix.Builder(
-            inputSize: inputs, outputSize: outputs, precision: precision.ofTables,
-            kernels: kernels,
+            inputSize: inputs, outputSize: outputs,
+            precision: precision.ofTable(storedAs: source.encoding(of: name)), kernels: kernels,
             arena: arena)
         try setOutputRows(
             of: name, rows: outputs, width: inputs, in: &builder, &source, progress)
@@ -233,8 +236,15 @@ private struct WeightLoader: ~Copyable {
     }
 }
 
+extension Precision {
+    /// Where a file has a token table in 4 bits, 8 would cost memory and time, and win nothing.
+    fileprivate func ofTable(storedAs encoding: ElementEncoding?) -> Precision {
+        self == .q4 && encoding == .q40 ? .q4 : ofTables
+    }
+}
+
 extension StoredBlocks {
-    init?(_ encoding: ElementEncoding) {
+    fileprivate init?(_ encoding: ElementEncoding) {
         switch encoding {
         case .float32, .float16, .bfloat16: return nil
         case .q80: self = .q80

@@ -152,6 +152,20 @@ struct GGUFModelTests {
         #expect(try logits(&changed, precision) != expected)
     }
 
+    /// At q4 the file decides about the token table: 4 bits stay 4 bits, and better ones are kept.
+    @Test func tablesAreNoSmallerThanInTheFile() throws {
+        func bytesOfHead(_ element: GGUFElement) throws -> Int {
+            var source = try GGUFModel(open(quantized(element)))
+            let model = try GPT2(
+                reading: &source, precision: .q4, kernels: try #require(Kernels(.generic)))
+            #expect(model.head.weight.precision == model.embedding.tokens.precision)
+            return model.head.weight.byteCount
+        }
+        let four = try bytesOfHead(.q40)
+        let eight = try bytesOfHead(.q80)
+        #expect(four * 17 == eight * 9, "18 and 34 bytes a block, \(four) and \(eight)")
+    }
+
     /// Rows of 34 and 18 bytes end between units of the digest.
     @Test(arguments: [GGUFElement.q80, .q40], 0..<20 as Range<UInt64>)
     func digestOfBlocksDoesNotDependOnReading(_ element: GGUFElement, seed: UInt64) throws {
