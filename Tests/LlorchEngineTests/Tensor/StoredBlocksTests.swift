@@ -22,7 +22,8 @@ import Testing
             outputSize = outputs
             let block = encoding.block
             let count = inputs / block.valueCount * outputs
-            bytes = (0..<count * block.byteCount).map { _ in .random(in: 0...255, using: &generator) }
+            bytes = (0..<count * block.byteCount).map { _ in .random(in: 0...255, using: &generator)
+            }
             for index in 0..<count {
                 let scale = Float16.random(in: -0.5...0.5, using: &generator)
                 self.set(scale: scale.bitPattern, ofBlock: index)
