@@ -13,16 +13,17 @@
 #include "products.h"
 #include "quantized_products.h"
 #include "packing.h"
+#include "stored_blocks.h"
 #include "reductions.h"
 #include "elementwise.h"
 #include "rows.h"
 
 const llk_kernels KERNELS_NAME = {
     {
-        {F32_PANEL, LLK_UNIT * F32_PANEL * 4, 0, pack_f32, unpack_f32, 0, linear_f32},
-        {BF16_PANEL, LLK_UNIT * BF16_PANEL * 2, 0, pack_bf16, unpack_bf16, 0, linear_bf16},
-        {PANEL, Q8_UNIT, ROW_UNIT, pack_q8, unpack_q8, quantize_q8, linear_q8},
-        {PANEL, Q4_UNIT, ROW_UNIT, pack_q4, unpack_q4, quantize_q4, linear_q4},
+        {F32_PANEL, LLK_UNIT * F32_PANEL * 4, 0, pack_f32, pack_stored_f32, unpack_f32, 0, linear_f32},
+        {BF16_PANEL, LLK_UNIT * BF16_PANEL * 2, 0, pack_bf16, pack_stored_bf16, unpack_bf16, 0, linear_bf16},
+        {PANEL, Q8_UNIT, ROW_UNIT, pack_q8, pack_stored_q8, unpack_q8, quantize_q8, linear_q8},
+        {PANEL, Q4_UNIT, ROW_UNIT, pack_q4, pack_stored_q4, unpack_q4, quantize_q4, linear_q4},
     },
     {product_f32, product_f16},
     {causal_product_f32, causal_product_f16},

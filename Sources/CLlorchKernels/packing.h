@@ -2,6 +2,20 @@
 // the unit and, for the embedding lookup, back. Rounding is the same at every level; only the places differ.
 // SPDX-License-Identifier: Apache-2.0
 
+// out[i][j] = w[j · n_stride + i] for a square of VECTOR_LANES: a round of interleaving for each bit of an index.
+INLINE void transpose(const float *w, ptrdiff_t n_stride, float *out, ptrdiff_t columns) {
+    vector rows[VECTOR_LANES], zipped[VECTOR_LANES];
+    for (int i = 0; i < VECTOR_LANES; i++) rows[i] = load(w + i * n_stride);
+    for (int width = 1; width < VECTOR_LANES; width *= 2) {
+        for (int i = 0; i < VECTOR_LANES / 2; i++) {
+            zipped[2 * i] = ZIP_LOW(rows[i], rows[i + VECTOR_LANES / 2]);
+            zipped[2 * i + 1] = ZIP_HIGH(rows[i], rows[i + VECTOR_LANES / 2]);
+        }
+        memcpy(rows, zipped, sizeof rows);
+    }
+    for (int i = 0; i < VECTOR_LANES; i++) store(out + i * columns, rows[i]);
+}
+
 // Copies up to 32 × `columns` floats from any strides into rows of `columns`, padded with zeros.
 INLINE void gather(const float *w, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t n,
                    const ptrdiff_t columns, float *out) {
@@ -9,6 +23,10 @@ INLINE void gather(const float *w, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdi
     if (n_stride == 1)
         for (ptrdiff_t i = 0; i < k; i++)
             memcpy(out + i * columns, w + i * k_stride, (size_t)n * sizeof(float));
+    else if (k_stride == 1 && k == LLK_UNIT && n == columns)
+        for (ptrdiff_t j = 0; j < columns; j += VECTOR_LANES)
+            for (ptrdiff_t i = 0; i < LLK_UNIT; i += VECTOR_LANES)
+                transpose(w + i + j * n_stride, n_stride, out + i * columns + j, columns);
     else
         for (ptrdiff_t j = 0; j < n; j++)
             for (ptrdiff_t i = 0; i < k; i++)

@@ -29,6 +29,20 @@ INLINE vector choose(integers mask, vector a, vector b) {
     return (vector)(((integers)a & mask) | ((integers)b & ~mask));
 }
 
+// The lanes of two vectors in turn: of their first halves, and of their second ones.
+#if VECTOR_LANES == 4
+#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#elif VECTOR_LANES == 8
+#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define ZIP_LOW(a, b) \
+    __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIP_HIGH(a, b) \
+    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#endif
+
 // |x|, and 0 for NaN. A compiler may make a maximum of a comparison, and aarch64's answers NaN where one operand is
 // a signalling NaN and the number where it is a quiet one; so NaN goes first.
 INLINE vector magnitude_of(vector x) {

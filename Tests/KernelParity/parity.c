@@ -197,6 +197,33 @@ static void pack_unpack(const llk_format *format) {
     }
 }
 
+// Stored blocks of any bytes to the unit, seen through what each column stands for.
+static void pack_stored(const llk_format *format) {
+    static const ptrdiff_t block_bytes[] = {34, 18, 210}, block_values[] = {32, 32, 256};
+    for (int i = 0; i < (reduced ? 12 : 60); i++) {
+        const int kind = i % 3;
+        const ptrdiff_t blocks = between(1, 4), n = between(1, 140);
+        const ptrdiff_t row_bytes = blocks * block_bytes[kind] + between(0, 9), k = blocks * block_values[kind];
+        snprintf(description, sizeof description, "case %d: kind %d k %td n %td", i, kind, k, n);
+        uint8_t *rows = allocate(n * row_bytes);
+        for (ptrdiff_t b = 0; b < n * row_bytes; b++) rows[b] = (uint8_t)between(0, 255);
+        char *unit = allocate(format->unit_bytes);
+        begin_case();
+        // Results in the order of columns, whatever the panel.
+        for (ptrdiff_t column = 0; column < n; column++)
+            for (ptrdiff_t first = 0; first < k; first += LLK_UNIT) {
+                const ptrdiff_t panel = column / format->columns * format->columns;
+                float found[LLK_UNIT];
+                format->pack_stored((llk_stored)kind, rows + panel * row_bytes, row_bytes, first,
+                                    n - panel < format->columns ? n - panel : format->columns, unit);
+                format->unpack(unit, column - panel, found);
+                take(found, LLK_UNIT);
+            }
+        end_case();
+        free(rows), free(unit);
+    }
+}
+
 // How a row is laid out is the level's own, so its integers and scales are seen through a unit matrix.
 static void quantize(const llk_format *format) {
     float unit_matrix[LLK_UNIT * LLK_UNIT] = {0};
@@ -343,6 +370,7 @@ static void all(void) {
         WITH("linear_%s_small", linear_small(format));
         WITH("linear_%s_large", linear_large(format));
         WITH("pack_%s", pack_unpack(format));
+        WITH("pack_stored_%s", pack_stored(format));
         if (format->quantize) WITH("quantize_%s", quantize(format));
     }
     begin("product_f32"), products(LLK_ELEMENT_F32, false), end();

@@ -37,6 +37,13 @@ typedef enum {
 
 enum { LLK_PRECISIONS = 4 };
 
+/// Blocks as GGUF files store them, along k.
+typedef enum {
+    LLK_STORED_Q8_0 = 0,  // 34 bytes for 32 values
+    LLK_STORED_Q4_0 = 1,  // 18 bytes for 32 values
+    LLK_STORED_Q6_K = 2,  // 210 bytes for 256 values
+} llk_stored;
+
 /// One precision's weights: [ceil(n / columns)] panels of [ceil(k / 32)] units of `unit_bytes`.
 typedef struct {
     /// Output columns of one panel: as many as register tiles of this level cover, so that a panel is one
@@ -50,6 +57,11 @@ typedef struct {
     /// what is missing becomes 0.
     void (*pack)(const float *w, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t n,
                  void *unit);
+    /// Packs the 32 inputs from k (a multiple of 32) on of n ≤ columns outputs, whose rows of stored blocks lie
+    /// `row_bytes` apart, as `pack` would their values. Q8_0 at q8 and Q4_0 at q4 are the same blocks: nothing is
+    /// rounded again, but a scale that is no number and an integer −128 become the nearest that products take.
+    void (*pack_stored)(llk_stored kind, const void *rows, ptrdiff_t row_bytes, ptrdiff_t k, ptrdiff_t n,
+                        void *unit);
     /// The 32 values that one column of a unit stands for.
     void (*unpack)(const void *unit, ptrdiff_t column, float *w);
     /// Turns k values of one row of x into what `linear` takes; null where it takes floats.

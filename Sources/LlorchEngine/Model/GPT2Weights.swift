@@ -15,7 +15,7 @@ extension GPT2 {
         progress: (Double) throws -> Void = { _ in }
     ) throws {
         let configuration = source.configuration
-        var loader = WeightLoader(configuration, precision: precision, kernels: kernels)
+        var loader = WeightLoader(source, precision: precision, kernels: kernels)
         let width = configuration.hiddenSize
 
         let tokens = try loader.table("wte.weight", from: &source, progress)
@@ -68,7 +68,8 @@ private struct WeightLoader: ~Copyable {
     /// Values of one slice: small enough for the second-level cache to keep until it is packed.
     private var slice = Matrix(rows: 1, columns: 1 << 16)
 
-    init(_ configuration: GPT2Configuration, precision: Precision, kernels: Kernels) {
+    init(_ source: some TensorSource, precision: Precision, kernels: Kernels) {
+        let configuration = source.configuration
         self.precision = precision
         self.kernels = kernels
         let matrices = configuration.requiredTensors.filter {
@@ -81,7 +82,9 @@ private struct WeightLoader: ~Copyable {
                 return PackedMatrix.byteCount(
                     inputSize: tensor.shape[isTable ? 1 : 0],
                     outputSize: tensor.shape[isTable ? 0 : 1],
-                    precision: isTable ? precision.ofTables : precision, kernels: kernels)
+                    precision: isTable
+                        ? precision.ofTable(storedAs: source.encoding(of: tensor.name))
+                        : precision, kernels: kernels)
             })
         total = configuration.requiredTensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     }
@@ -132,18 +135,15 @@ private struct WeightLoader: ~Copyable {
         var builder = PackedMatrix.Builder(
             inputSize: inputs, outputSize: outputs, precision: precision, kernels: kernels,
             arena: arena)
-        let granule =
-            switch layout {
-            case .inputRows: PackedMatrix.Builder.inputGranule
-            case .outputRows: PackedMatrix.Builder.outputGranule
-            }
-        try forEachSlice(
-            weight, rows: rowCount, width: width, granule: granule, &source, progress
-        ) {
-            switch layout {
-            case .inputRows: builder.setInputRows(from: $0, $1)
-            case .outputRows: builder.setOutputRows(from: $0, $1)
-            }
+        switch layout {
+        case .inputRows:
+            try forEachSlice(
+                weight, rows: rowCount, width: width, granule: PackedMatrix.Builder.inputGranule,
+                &source, progress
+            ) { builder.setInputRows(from: $0, $1) }
+        case .outputRows:
+            try setOutputRows(
+                of: weight, rows: rowCount, width: width, in: &builder, &source, progress)
         }
         let bias = try rows(name + ".bias", count: 1, width: outputs, from: &source, progress)
         return Linear(weight: builder.finish(), bias: bias, kernels: kernels)
@@ -155,15 +155,11 @@ private struct WeightLoader: ~Copyable {
     ) throws -> PackedMatrix {
         let (outputs, inputs) = size(of: name, in: source)
         var builder = PackedMatrix.Builder(
-            inputSize: inputs, outputSize: outputs, precision: precision.ofTables,
-            kernels: kernels,
+            inputSize: inputs, outputSize: outputs,
+            precision: precision.ofTable(storedAs: source.encoding(of: name)), kernels: kernels,
             arena: arena)
-        try forEachSlice(
-            name, rows: outputs, width: inputs, granule: PackedMatrix.Builder.outputGranule,
-            &source, progress
-        ) {
-            builder.setOutputRows(from: $0, $1)
-        }
+        try setOutputRows(
+            of: name, rows: outputs, width: inputs, in: &builder, &source, progress)
         return builder.finish()
     }
 
@@ -179,12 +175,43 @@ private struct WeightLoader: ~Copyable {
         return values
     }
 
+    /// A row for each output: blocks are packed as they are stored, all else as floats.
+    private mutating func setOutputRows<Source: TensorSource>(
+        of name: String, rows: Int, width: Int, in builder: inout PackedMatrix.Builder,
+        _ source: inout Source, _ progress: (Double) throws -> Void
+    ) throws {
+        let granule = PackedMatrix.Builder.outputGranule
+        guard let blocks = source.encoding(of: name).flatMap(StoredBlocks.init) else {
+            try forEachSlice(name, rows: rows, width: width, granule: granule, &source, progress) {
+                builder.setOutputRows(from: $0, $1)
+            }
+            return
+        }
+        let rowBytes = width / blocks.valueCount * blocks.byteCount
+        let step = rowsOfSlice(width: (rowBytes + 3) / 4, granule: granule)
+        for first in stride(from: 0, to: rows, by: step) {
+            let range = first..<min(first + step, rows)
+            let byteCount = range.count * rowBytes
+            var floats = slice.mutableRow(0)
+            var bytes = floats.mutableBytes
+            try source.readStored(name, rows: range, into: &bytes)
+            builder.setOutputRows(
+                from: first, stored: blocks, slice.row(0).bytes.extracting(first: byteCount))
+            try advance(by: range.count * width, progress)
+        }
+    }
+
+    /// How many rows of `width` floats a slice holds, once it holds a granule.
+    private mutating func rowsOfSlice(width: Int, granule: Int) -> Int {
+        if slice.columns < granule * width { slice = Matrix(rows: 1, columns: granule * width) }
+        return slice.columns / width / granule * granule
+    }
+
     private mutating func forEachSlice<Source: TensorSource>(
         _ name: String, rows: Int, width: Int, granule: Int, _ source: inout Source,
         _ progress: (Double) throws -> Void, _ body: (_ first: Int, _ values: Span<Float>) -> Void
     ) throws {
-        if slice.columns < granule * width { slice = Matrix(rows: 1, columns: granule * width) }
-        let step = slice.columns / width / granule * granule
+        let step = rowsOfSlice(width: width, granule: granule)
         for first in stride(from: 0, to: rows, by: step) {
             let range = first..<min(first + step, rows)
             let count = range.count * width
@@ -206,5 +233,23 @@ private struct WeightLoader: ~Copyable {
             preconditionFailure("the source has no matrix \(name)")
         }
         return (shape[0], shape[1])
+    }
+}
+
+extension Precision {
+    /// Where a file has a token table in 4 bits, 8 would cost memory and time, and win nothing.
+    fileprivate func ofTable(storedAs encoding: ElementEncoding?) -> Precision {
+        self == .q4 && encoding == .q40 ? .q4 : ofTables
+    }
+}
+
+extension StoredBlocks {
+    fileprivate init?(_ encoding: ElementEncoding) {
+        switch encoding {
+        case .float32, .float16, .bfloat16: return nil
+        case .q80: self = .q80
+        case .q40: self = .q40
+        case .q6K: self = .q6K
+        }
     }
 }

@@ -20,28 +20,42 @@ package struct ContentDigest: Sendable, Hashable {
 
     /// Takes the bit patterns of `values`.
     package mutating func update(_ values: Span<Float>) {
+        update(values.bytes) { native in native }
+    }
+
+    /// Takes bytes by fours, the first as the lowest.
+    ///
+    /// - Precondition: there are a multiple of four.
+    package mutating func update(units bytes: RawSpan) {
+        precondition(bytes.byteCount % 4 == 0, "\(bytes.byteCount) bytes by fours")
+        update(bytes) { stored in UInt32(littleEndian: stored) }
+    }
+
+    @inline(__always)
+    private mutating func update(_ bytes: RawSpan, _ unit: (UInt32) -> UInt32) {
+        let total = bytes.byteCount / 4
         var index = 0
-        while index < values.count, count % 8 != 0 {
-            append(values[index].bitPattern)
+        while index < total, count % 8 != 0 {
+            append(unit(bytes.unsafeLoadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
             index += 1
         }
-        let rounds = (values.count - index) / 8
         // Locals, so that the lanes stay in registers.
-        var (a, b, c, d) = (lane0, lane1, lane2, lane3)
-        let bytes = values.bytes
-        for _ in 0..<rounds {
-            // One check of bounds for all eight.
-            let units = bytes.extracting(index * 4..<index * 4 + 32)
-            a = Self.step(a, Self.word(units, at: 0))
-            b = Self.step(b, Self.word(units, at: 8))
-            c = Self.step(c, Self.word(units, at: 16))
-            d = Self.step(d, Self.word(units, at: 24))
+        var lanes = (lane0, lane1, lane2, lane3)
+        let rounds = (total - index) / 8
+        for _ in 0..<rounds / Self.strideRounds {
+            // One check of bounds for all rounds of a stride.
+            let units = bytes.extracting(index * 4..<index * 4 + Self.strideRounds * 32)
+            for round in 0..<Self.strideRounds { Self.step(&lanes, units, at: round &* 32, unit) }
+            index &+= Self.strideRounds &* 8
+        }
+        for _ in 0..<rounds % Self.strideRounds {
+            Self.step(&lanes, bytes.extracting(index * 4..<index * 4 + 32), at: 0, unit)
             index &+= 8
         }
-        (lane0, lane1, lane2, lane3) = (a, b, c, d)
+        (lane0, lane1, lane2, lane3) = lanes
         count &+= UInt64(rounds) * 8
-        while index < values.count {
-            append(values[index].bitPattern)
+        while index < total {
+            append(unit(bytes.unsafeLoadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
             index += 1
         }
     }
@@ -58,17 +72,14 @@ package struct ContentDigest: Sendable, Hashable {
     /// Takes the length in bytes, then the bytes by fours, the last unit filled up with zeros.
     package mutating func update(_ bytes: Span<UInt8>) {
         update(bytes.count)
+        let whole = bytes.count / 4 * 4
+        update(units: bytes.bytes.extracting(first: whole))
+        guard whole < bytes.count else { return }
         var unit: UInt32 = 0
-        var shift: UInt32 = 0
-        for index in bytes.indices {
-            unit |= UInt32(bytes[index]) << shift
-            shift += 8
-            if shift == 32 {
-                append(unit)
-                (unit, shift) = (0, 0)
-            }
+        for index in whole..<bytes.count {
+            unit |= UInt32(bytes[index]) << (8 * UInt32(index - whole))
         }
-        if shift > 0 { append(unit) }
+        append(unit)
     }
 
     package mutating func update(_ text: String) {
@@ -122,15 +133,29 @@ package struct ContentDigest: Sendable, Hashable {
         UInt64(low) | UInt64(high) << 32
     }
 
-    /// Two neighbours at once: a word of memory, but where the high one lies first.
+    /// Rounds of 32 bytes for which bounds are checked at once.
+    private static let strideRounds = 8
+
+    /// One round of the lanes; `units` holds its 32 bytes.
     @inline(__always)
-    private static func word(_ bytes: RawSpan, at offset: Int) -> UInt64 {
-        let word = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
-        #if _endian(big)
-        return word << 32 | word >> 32
-        #else
-        return word
-        #endif
+    private static func step(
+        _ lanes: inout (UInt64, UInt64, UInt64, UInt64), _ units: RawSpan, at offset: Int,
+        _ unit: (UInt32) -> UInt32
+    ) {
+        lanes.0 = step(lanes.0, word(units, at: offset, unit))
+        lanes.1 = step(lanes.1, word(units, at: offset &+ 8, unit))
+        lanes.2 = step(lanes.2, word(units, at: offset &+ 16, unit))
+        lanes.3 = step(lanes.3, word(units, at: offset &+ 24, unit))
+    }
+
+    /// Two neighbours at once: a word of memory where the low one lies first.
+    @inline(__always)
+    private static func word(
+        _ bytes: RawSpan, at offset: Int, _ unit: (UInt32) -> UInt32
+    ) -> UInt64 {
+        word(
+            unit(bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self)),
+            unit(bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 4, as: UInt32.self)))
     }
 
     @inline(__always)
@@ -154,9 +179,11 @@ package struct ContentDigest: Sendable, Hashable {
 }
 
 /// A digest of a sequence that is read in any order, but for the most part from its beginning.
+///
+/// Of floats or of bytes, not of both.
 struct OrderedDigest: Sendable {
     private(set) var content = ContentDigest()
-    /// How many of the first floats it has taken.
+    /// How many of the first floats, or bytes, it has taken.
     private(set) var count = 0
 
     /// Takes what comes next in order, and ignores what it had already or cannot take yet.
@@ -164,5 +191,14 @@ struct OrderedDigest: Sendable {
         guard first <= count, first + floats.count > count else { return }
         content.update(floats.extracting(droppingFirst: count - first))
         count = first + floats.count
+    }
+
+    /// Takes what comes next by fours; the last few bytes of a slice have to come once more.
+    mutating func update(bytes: RawSpan, from first: Int) {
+        guard first <= count, first + bytes.byteCount > count else { return }
+        let rest = bytes.extracting(droppingFirst: count - first)
+        let whole = rest.extracting(first: rest.byteCount / 4 * 4)
+        content.update(units: whole)
+        count += whole.byteCount
     }
 }

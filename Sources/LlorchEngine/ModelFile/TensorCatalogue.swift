@@ -1,26 +1,17 @@
 // All tensors of all files of a model, and the choice of those that its configuration demands.
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where one tensor of the model is, and how much of it has been digested.
-struct StoredTensor: Sendable {
-    /// Index in the list of files.
-    var file: Int
-    var element: TensorElement
-    var shape: [Int]
-    /// Bytes of the file.
-    var range: Range<Int>
-    var digest = OrderedDigest()
+/// Where a tensor is, whether or not its elements can be read.
+struct CataloguedTensor: Sendable {
+    let file: ReadOnlyFile
+    let entry: SafetensorsHeader.Tensor
 
-    init(file: Int, _ tensor: SafetensorsHeader.Tensor) {
-        self.file = file
-        element = tensor.element
-        shape = tensor.shape
-        range = tensor.range
+    /// Nil where its elements are not read.
+    var stored: StoredTensor? {
+        entry.element.encoding.map {
+            StoredTensor(file: file, encoding: $0, shape: entry.shape, range: entry.range)
+        }
     }
-
-    var elementCount: Int { range.count / element.byteCount }
-    var rowCount: Int { shape.count == 2 ? shape[0] : 1 }
-    var columnCount: Int { elementCount / rowCount }
 }
 
 /// The contents of the weight files of one directory.
@@ -28,7 +19,7 @@ struct TensorCatalogue {
     /// What messages about the whole name.
     let path: String
     let files: [ReadOnlyFile]
-    private var tensors: [String: StoredTensor] = [:]
+    private var tensors: [String: CataloguedTensor] = [:]
 
     init(_ directory: ModelDirectory) throws(ModelFileError) {
         path = directory.weights.path
@@ -49,7 +40,7 @@ struct TensorCatalogue {
         }
     }
 
-    func tensor(named name: String) -> StoredTensor? { tensors[name] }
+    func tensor(named name: String) -> CataloguedTensor? { tensors[name] }
 
     private mutating func append(file: Int, index: ShardIndex?) throws(ModelFileError) {
         let path = files[file].path
@@ -63,8 +54,8 @@ struct TensorCatalogue {
                     remedy: "download all files of the model from one place")
             }
             let name = Self.canonicalName(tensor.name)
-            guard tensors.updateValue(StoredTensor(file: file, tensor), forKey: name) == nil
-            else {
+            let catalogued = CataloguedTensor(file: files[file], entry: tensor)
+            guard tensors.updateValue(catalogued, forKey: name) == nil else {
                 throw ModelFileError(
                     .inconsistent, path: path,
                     problem: "has tensor \(name.quotedForMessage) with and without the prefix "
@@ -99,15 +90,17 @@ struct TensorCatalogue {
                 problems.append("\(required.name) is missing, expected shape \(required.shape)")
                 continue
             }
-            if tensor.shape != required.shape {
+            let stored = tensor.stored
+            if tensor.entry.shape != required.shape {
                 problems.append(
-                    "\(required.name) has shape \(tensor.shape), expected \(required.shape)")
-            } else if !tensor.element.isReadable {
+                    "\(required.name) has shape \(tensor.entry.shape), "
+                        + "expected \(required.shape)")
+            } else if stored == nil {
                 problems.append(
-                    "\(required.name) has dtype \(tensor.element.rawValue), "
+                    "\(required.name) has dtype \(tensor.entry.element.rawValue), "
                         + "expected F32, F16 or BF16")
             }
-            selected[required.name] = tensor
+            selected[required.name] = stored
         }
         let next = "h.\(configuration.layerCount)."
         if let extra = tensors.keys.filter({ $0.hasPrefix(next) }).min() {

@@ -32,11 +32,13 @@ package enum TensorElement: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// Whether weights may be stored so.
-    package var isReadable: Bool {
+    /// How weights stored so are read; nil where they may not be.
+    package var encoding: ElementEncoding? {
         switch self {
-        case .float32, .float16, .bfloat16: true
-        default: false
+        case .float32: .float32
+        case .float16: .float16
+        case .bfloat16: .bfloat16
+        default: nil
         }
     }
 }

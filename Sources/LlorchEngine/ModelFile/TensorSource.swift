@@ -15,12 +15,34 @@ package protocol TensorSource {
     /// a row for each token.
     func layout(of name: String) -> MatrixLayout
 
+    /// How the values of a tensor are stored; nil where that is nobody's concern.
+    ///
+    /// Where it is blocks, the rows of a matrix can be had as they are.
+    func encoding(of name: String) -> ElementEncoding?
+
     /// Reads rows of a rank-2 tensor, or a whole rank-1 tensor as row 0, widened to Float exactly.
     ///
     /// - Precondition: `rows` lie in the tensor and `destination` holds exactly these rows.
     mutating func read(
         _ name: String, rows: Range<Int>, into destination: inout MutableSpan<Float>
     ) throws(ModelFileError)
+
+    /// Reads rows of blocks as they are stored into the front of `destination`.
+    ///
+    /// - Precondition: `rows` lie in the tensor, its encoding is one of blocks, and there is room.
+    mutating func readStored(
+        _ name: String, rows: Range<Int>, into destination: inout MutableRawSpan
+    ) throws(ModelFileError)
+}
+
+extension TensorSource {
+    package func encoding(of name: String) -> ElementEncoding? { nil }
+
+    package mutating func readStored(
+        _ name: String, rows: Range<Int>, into destination: inout MutableRawSpan
+    ) throws(ModelFileError) {
+        preconditionFailure("\(name) is not stored in blocks")
+    }
 }
 
 /// What one row of a stored weight belongs to.

@@ -158,6 +158,32 @@ package struct PackedMatrix: Sendable {
                 inputStride: 1, outputStride: inputSize)
         }
 
+        /// As `setOutputRows(from:_:)`, with the rows as a file stores them in blocks along K.
+        package mutating func setOutputRows(
+            from first: Int, stored blocks: StoredBlocks, _ bytes: RawSpan
+        ) {
+            precondition(
+                inputSize % blocks.valueCount == 0,
+                "rows of \(inputSize) values in blocks of \(blocks.valueCount)")
+            let rowBytes = inputSize / blocks.valueCount * blocks.byteCount
+            let rows = bytes.byteCount / rowBytes
+            checkSlice(
+                first, rows, of: outputSize, width: rowBytes, count: bytes.byteCount,
+                granule: Self.outputGranule)
+            let format = unsafe kernels.format(precision)
+            unsafe bytes.withUnsafeBytes { bytes in
+                guard let source = bytes.baseAddress else { return }
+                for n in stride(from: 0, to: rows, by: layout.columns) {
+                    for k in stride(from: 0, to: inputSize, by: Layout.unit) {
+                        unsafe format.pointee.pack_stored(
+                            blocks.kind, source + n * rowBytes, rowBytes, k,
+                            min(layout.columns, rows - n),
+                            storage.base + layout.offset(input: k, output: first + n))
+                    }
+                }
+            }
+        }
+
         private func checkSlice(
             _ first: Int, _ rows: Int, of total: Int, width: Int, count: Int, granule: Int
         ) {

@@ -13,11 +13,11 @@ package enum Precision: String, Sendable, Hashable, CaseIterable {
     /// activations.
     case q8
     /// Blocks of 32 × 4 bits with a half as scale (4.5 bits), the layout of GGUF's Q4_0; as `q8`. Token tables
-    /// are `q8`.
+    /// are `q8`, but for those that a file has in Q4_0.
     case q4
 
-    /// How a model of this precision holds its token table and its head, where an error costs most: 4 bits in
-    /// them alone cost more than in all other matrices together.
+    /// How a model of this precision holds a token table and a head of floats, where an error costs most: 4 bits
+    /// in them alone cost more than in all other matrices together.
     package var ofTables: Precision { self == .q4 ? .q8 : self }
 
     var format: Int {

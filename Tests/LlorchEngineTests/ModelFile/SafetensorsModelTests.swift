@@ -35,7 +35,7 @@ struct SafetensorsModelTests {
     /// A tensor of several slices, in each element type.
     @Test(arguments: ["F32", "F16", "BF16"])
     func readsMoreThanASlice(dtype: String) throws {
-        let rows = 2 * SafetensorsModel.sliceCount / 64 + 5
+        let rows = 2 * StoredTensor.sliceCount / 64 + 5
         var writer = ModelWriter(
             GPT2Configuration(
                 vocabularySize: rows, contextLength: 2, hiddenSize: 64, layerCount: 1, headCount: 1)

@@ -25,12 +25,16 @@ import Testing
         _ x: [[Float]], weights: [Float], bias: [Float], outputSize: Int,
         precision: Precision, kernels: Kernels
     ) -> [[Float]] {
-        let inputSize = x[0].count
         let map = Linear(
-            inputSize: inputSize, outputSize: outputSize, weights: weights, bias: bias,
+            inputSize: x[0].count, outputSize: outputSize, weights: weights, bias: bias,
             precision: precision, kernels: kernels)
+        return apply(map, to: x, kernels)
+    }
+
+    static func apply(_ map: Linear, to x: [[Float]], _ kernels: Kernels) -> [[Float]] {
+        let (inputSize, outputSize) = (map.weight.inputSize, map.weight.outputSize)
         var quantized = QuantizedRows(
-            rows: x.count, columns: inputSize, precision: precision, kernels: kernels)
+            rows: x.count, columns: inputSize, precision: map.weight.precision, kernels: kernels)
         var input = Matrix(rows: x.count, columns: inputSize)
         for (index, values) in x.enumerated() {
             var row = input.mutableRow(index)

@@ -1,5 +1,5 @@
 // How tensors lie in a GGUF file: the types of ggml, of which some are read. Sizes of all are needed, so
-// that a type that is not read is refused by its name. Their widening: GGUFElement+widening.swift.
+// that a type that is not read is refused by its name. Reading: ElementEncoding.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 /// A type of ggml; the raw value is the format's number.
@@ -43,15 +43,21 @@ package enum GGUFElement: UInt32, Sendable, Hashable, CaseIterable {
     /// Values and bytes of the unit that is stored as a whole.
     package var block: (valueCount: Int, byteCount: Int) { (facts.valueCount, facts.byteCount) }
 
-    /// Whether weights may be stored so.
-    package var isReadable: Bool { Self.readable.contains(self) }
+    /// How weights stored so are read; nil where they may not be.
+    package var encoding: ElementEncoding? {
+        switch self {
+        case .float32: .float32
+        case .float16: .float16
+        case .bfloat16: .bfloat16
+        case .q80: .q80
+        case .q40: .q40
+        case .q6K: .q6K
+        default: nil
+        }
+    }
 
     /// Whether several values share a scale.
     package var isQuantized: Bool { block.valueCount > 1 }
-
-    package static let readable: [GGUFElement] = [
-        .float32, .float16, .bfloat16, .q80, .q40, .q6K,
-    ]
 
     private var facts: (name: String, valueCount: Int, byteCount: Int) {
         switch self {

@@ -20,7 +20,9 @@ package struct GGUFFile: Sendable {
         "make another from its F32 or F16 file: llama-quantize --pure FILE NEW_FILE q8_0"
     /// For messages.
     static var readableNames: String {
-        let names = GGUFElement.readable.map(\.name)
+        let names = ElementEncoding.allCases.compactMap { encoding in
+            GGUFElement.allCases.first { $0.encoding == encoding }?.name
+        }
         return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
     }
 

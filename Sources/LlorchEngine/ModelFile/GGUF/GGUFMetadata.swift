@@ -236,7 +236,8 @@ package struct GGUFMetadata: Sendable {
     }
 
     private func text(at range: Range<Int>) -> String? {
-        String(validating: bytes[range], as: UTF8.self)
+        guard let text = try? UTF8Span(validating: bytes.span.extracting(range)) else { return nil }
+        return String(copying: text)
     }
 
     private func mismatch(

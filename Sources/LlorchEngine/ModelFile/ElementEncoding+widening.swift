@@ -3,10 +3,10 @@
 // blocks again. Layouts: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
 // SPDX-License-Identifier: Apache-2.0
 
-extension GGUFElement {
+extension ElementEncoding {
     /// Widens whole blocks into the places from `start` on.
     ///
-    /// Blocks come in units of two bytes, little-endian, which all readable ones but F32 are made of.
+    /// Blocks come in units of two bytes, little-endian, which all but F32 are made of.
     package func widen(
         _ units: Span<UInt16>, into floats: inout MutableSpan<Float>, at start: Int
     ) {
@@ -16,7 +16,7 @@ extension GGUFElement {
         case .q80: widenBlocks(units, into: &floats, at: start, Self.widenQ8Block)
         case .q40: widenBlocks(units, into: &floats, at: start, Self.widenQ4Block)
         case .q6K: widenBlocks(units, into: &floats, at: start, Self.widenQ6Block)
-        default: preconditionFailure("\(name) is not read in units of two bytes")
+        case .float32: preconditionFailure("F32 is not read in units of two bytes")
         }
     }
 
@@ -31,7 +31,7 @@ extension GGUFElement {
         precondition(
             units.count == blockCount * unitCount && start >= 0
                 && start + blockCount * valueCount <= floats.count,
-            "\(units.count) units of \(name) at \(start) in \(floats.count) floats")
+            "\(units.count) units of \(self) at \(start) in \(floats.count) floats")
         for index in 0..<blockCount {
             let first = index &* unitCount
             widenBlock(

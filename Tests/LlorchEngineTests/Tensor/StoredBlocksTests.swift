@@ -1,0 +1,141 @@
+// Blocks of GGUF files on their way into panels: as their values would be packed, and where the panel holds the same
+// blocks, without being rounded again.
+// SPDX-License-Identifier: Apache-2.0
+
+import LlorchEngine
+import TestSupport
+import Testing
+
+@Suite struct StoredBlocksTests {
+    /// Rows of random blocks, scales that are no numbers left out.
+    struct Rows {
+        let encoding: ElementEncoding
+        let inputSize: Int
+        let outputSize: Int
+        var bytes: [UInt8]
+
+        init(
+            _ encoding: ElementEncoding, inputs: Int, outputs: Int, _ generator: inout SplitMix
+        ) {
+            self.encoding = encoding
+            inputSize = inputs
+            outputSize = outputs
+            let block = encoding.block
+            let count = inputs / block.valueCount * outputs
+            bytes = (0..<count * block.byteCount).map { _ in .random(in: 0...255, using: &generator)
+            }
+            for index in 0..<count {
+                let scale = Float16.random(in: -0.5...0.5, using: &generator)
+                self.set(scale: scale.bitPattern, ofBlock: index)
+            }
+        }
+
+        mutating func set(scale: UInt16, ofBlock index: Int) {
+            // Q6_K has it at its end.
+            let place = index * encoding.block.byteCount + (encoding == .q6K ? 208 : 0)
+            bytes[place] = UInt8(truncatingIfNeeded: scale)
+            bytes[place + 1] = UInt8(truncatingIfNeeded: scale >> 8)
+        }
+
+        var values: [Float] {
+            let units = stride(from: 0, to: bytes.count, by: 2).map {
+                UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8
+            }
+            var values = [Float](repeating: 0, count: inputSize * outputSize)
+            var span = values.mutableSpan
+            encoding.widen(units.span, into: &span, at: 0)
+            return values
+        }
+
+        var blocks: StoredBlocks {
+            switch encoding {
+            case .q80: .q80
+            case .q40: .q40
+            default: .q6K
+            }
+        }
+
+        /// Packed in slices, as a loader does.
+        func packed(_ precision: Precision, _ kernels: Kernels) -> PackedMatrix {
+            var builder = PackedMatrix.Builder(
+                inputSize: inputSize, outputSize: outputSize, precision: precision,
+                kernels: kernels)
+            let rowBytes = bytes.count / outputSize
+            for first in stride(from: 0, to: outputSize, by: 64) {
+                let rows = first * rowBytes..<min(first + 64, outputSize) * rowBytes
+                builder.setOutputRows(
+                    from: first, stored: blocks, bytes.span.bytes.extracting(rows))
+            }
+            return builder.finish()
+        }
+    }
+
+    static let encodings: [ElementEncoding] = [.q80, .q40, .q6K]
+    static let sizes = [(256, 1), (256, 131), (768, 64), (512, 70)]
+
+    private static func isSame(_ encoding: ElementEncoding, _ precision: Precision) -> Bool {
+        (encoding, precision) == (.q80, .q8) || (encoding, precision) == (.q40, .q4)
+    }
+
+    @Test(arguments: KernelTests.levels, Precision.allCases)
+    func arePackedAsTheirValues(_ level: InstructionSet, _ precision: Precision) throws {
+        let kernels = try KernelTests.kernels(level)
+        var generator = SplitMix(seed: 8)
+        for encoding in Self.encodings where !Self.isSame(encoding, precision) {
+            for (inputs, outputs) in Self.sizes {
+                let rows = Rows(encoding, inputs: inputs, outputs: outputs, &generator)
+                var builder = PackedMatrix.Builder(
+                    inputSize: inputs, outputSize: outputs, precision: precision,
+                    kernels: kernels)
+                builder.setOutputRows(from: 0, rows.values.span)
+                let (found, expected) = (rows.packed(precision, kernels), builder.finish())
+                for n in 0..<outputs {
+                    #expect(
+                        KernelTests.bits(PackingTests.column(n, of: found))
+                            == KernelTests.bits(PackingTests.column(n, of: expected)),
+                        "\(encoding), \(inputs) × \(outputs), column \(n)")
+                }
+            }
+        }
+    }
+
+    /// Whatever a block's largest integer is: only −128, which Q8_0's quantizers do not write, gives way.
+    @Test(arguments: KernelTests.levels, [Precision.q8, .q4])
+    func stayAsTheyAre(_ level: InstructionSet, _ precision: Precision) throws {
+        let kernels = try KernelTests.kernels(level)
+        var generator = SplitMix(seed: 9)
+        for (inputs, outputs) in Self.sizes {
+            let encoding: ElementEncoding = precision == .q8 ? .q80 : .q40
+            var rows = Rows(encoding, inputs: inputs, outputs: outputs, &generator)
+            let matrix = rows.packed(precision, kernels)
+            for index in rows.bytes.indices where precision == .q8 && index % 34 > 1 {
+                if rows.bytes[index] == 0x80 { rows.bytes[index] = 0x81 }
+            }
+            let expected = rows.values
+            for n in 0..<outputs {
+                #expect(
+                    KernelTests.bits(PackingTests.column(n, of: matrix))
+                        == KernelTests.bits(Array(expected[n * inputs..<(n + 1) * inputs])),
+                    "\(inputs) × \(outputs), column \(n)")
+            }
+        }
+    }
+
+    /// A file may say so; products must be the same at every level all the same.
+    @Test(arguments: [Precision.q8, .q4]) func scalesThatAreNoNumbersSaturate(
+        _ precision: Precision
+    ) throws {
+        var generator = SplitMix(seed: 10)
+        var rows = Rows(precision == .q8 ? .q80 : .q40, inputs: 64, outputs: 40, &generator)
+        let scales: [UInt16] = [0x7C00, 0xFC00, 0x7C01, 0xFE00, 0x7BFF, 0x8000, 0x0001]
+        for (index, scale) in scales.enumerated() { rows.set(scale: scale, ofBlock: index) }
+        let x = KernelTests.random(64, &generator)
+        let products = try KernelTests.levels.map { level in
+            let kernels = try KernelTests.kernels(level)
+            let map = Linear(weight: rows.packed(precision, kernels), bias: [], kernels: kernels)
+            return KernelTests.bits(KernelTests.apply(map, to: [x], kernels)[0])
+        }
+        #expect(Set(products).count == 1)
+        #expect(products[0].allSatisfy { Float(bitPattern: $0).isFinite })
+    }
+}
