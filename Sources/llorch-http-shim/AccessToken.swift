@@ -11,7 +11,7 @@ package struct AccessTokenError: Error, Sendable, Hashable, CustomStringConverti
     package let description: String
 }
 
-/// What a client must show. Never part of a log, an error or a description.
+/// What a client must show, never part of a log, an error or a description.
 package struct AccessToken: Sendable, CustomStringConvertible, CustomReflectable {
     private let bytes: [UInt8]
 

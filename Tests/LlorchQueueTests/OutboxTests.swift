@@ -119,10 +119,10 @@ import Testing
         var first = status(queued: 0)
         first.crashedOn = "a"
         outbox.put(first)
-        try outbox.flush { _ in false }
+        outbox.flush { _ in false }
         outbox.append([answer(1)])
         outbox.put(status(queued: 7))
-        try outbox.flush { _ in false }
+        outbox.flush { _ in false }
         outbox.put(status(queued: 8))
         var taken: [WorkerEvent] = []
         try outbox.flush { bytes in
@@ -139,7 +139,7 @@ import Testing
     @Test func anAnswerThatWasNotTakenStays() throws {
         var outbox = Outbox(worker: "w", boot: 1)
         outbox.append([answer(1)])
-        try outbox.flush { _ in false }
+        outbox.flush { _ in false }
         outbox.put(status(queued: 1))
         var taken: [WorkerEvent.Body] = []
         try outbox.flush { bytes in
