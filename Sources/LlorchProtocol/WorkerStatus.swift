@@ -29,11 +29,15 @@ package struct WorkerStatus: Sendable, Hashable {
     package var loadProgress: Double?
     /// The job that was running when the previous process of this worker died.
     package var crashedOn: String?
+    /// Bytes of events that wait to be taken; absent where a worker does not say.
+    package var outboxBytes: Int?
+    /// Messages refused since the process began that named no job; absent where a worker does not say.
+    package var malformed: Int?
 
     package init(
         state: State, jobs: String, control: String, running: String? = nil, queued: Int = 0,
         free: Int = 0, model: ModelFacts? = nil, loadProgress: Double? = nil,
-        crashedOn: String? = nil
+        crashedOn: String? = nil, outboxBytes: Int? = nil, malformed: Int? = nil
     ) {
         self.state = state
         self.jobs = jobs
@@ -44,6 +48,8 @@ package struct WorkerStatus: Sendable, Hashable {
         self.model = model
         self.loadProgress = loadProgress
         self.crashedOn = crashedOn
+        self.outboxBytes = outboxBytes
+        self.malformed = malformed
     }
 }
 

@@ -41,6 +41,8 @@ struct DispatchedJob {
     /// When a copy was last sent.
     private(set) var askedAt: Int64
     private var isGapOpen = false
+    /// Why the last copy was sent.
+    private(set) var isAskedAfterGap = false
     /// When to send the next cancel; nil while nobody wants one.
     var cancelAt: Int64?
 
@@ -122,6 +124,7 @@ struct DispatchedJob {
         unanswered += 1
         askedAt = now
         askAt = now + configuration.quiet
+        isAskedAfterGap = isGapOpen
         isGapOpen = false
     }
 
@@ -149,6 +152,15 @@ struct DispatchedJob {
         }
         unanswered = 0
         if !isGapOpen { askAt = now + configuration.quiet }
+    }
+
+    /// Whether this answer to a copy means that the worker had the job: a new one is queued first.
+    func isReplay(_ state: WorkerEvent.Acceptance.State) -> Bool {
+        switch state {
+        case .done: true
+        case .running: isAcceptanceTold
+        case .queued: false
+        }
     }
 
     /// Whether a worker with these facts would go on as the client's text began.

@@ -46,7 +46,11 @@ extension Dispatcher {
         }
         jobs[id]?.isFresh = false
         jobs[id]?.asked(now: now, configuration)
-        counters.resent += 1
+        if jobs[id]?.isAskedAfterGap == true {
+            counters.resentAfterGap += 1
+        } else {
+            counters.resentAfterQuiet += 1
+        }
         if let message = jobs[id]?.message(now: now) {
             actions.append(.send(message, worker: worker, .jobs))
         }

@@ -69,8 +69,12 @@ package struct Dispatcher {
 
     /// Totals since the beginning, for metrics.
     package struct Counters: Sendable, Hashable {
-        /// Copies sent because of missing news or a gap.
-        package var resent = 0
+        /// Copies sent because a worker said nothing of its job for long.
+        package var resentAfterQuiet = 0
+        /// Copies sent because an event was missing.
+        package var resentAfterGap = 0
+        /// Copies that a worker answered with what it had, in place of computing it again.
+        package var replayed = 0
         /// Attempts raised because a worker that is heard said nothing of its job.
         package var relabelled = 0
         /// Jobs sent to go on after tokens that are held.
@@ -79,7 +83,9 @@ package struct Dispatcher {
         package var movedAfterRestart = 0
         /// Jobs taken back from a worker that fell silent.
         package var movedAfterSilence = 0
-        /// Jobs taken back from a worker that refused them or left.
+        /// Jobs taken back from a worker that said `bye`.
+        package var movedAfterBye = 0
+        /// Jobs that a worker gave back: refused, or failed in a way that may pass.
         package var movedAfterRefusal = 0
         /// Events of old attempts, old processes or unknown jobs.
         package var fenced = 0
@@ -88,6 +94,10 @@ package struct Dispatcher {
         package var boots = 0
         /// Refusals of messages that a worker could not read.
         package var malformed = 0
+
+        package var resent: Int { resentAfterQuiet + resentAfterGap }
+
+        package init() {}
     }
 
     package let configuration: Configuration
@@ -192,6 +202,11 @@ package struct Dispatcher {
                 jobs[job.id]?.attempt -= 1
                 putBack(job.id)
             } else {
+                if entry.isAskedAfterGap {
+                    counters.resentAfterGap -= 1
+                } else {
+                    counters.resentAfterQuiet -= 1
+                }
                 jobs[job.id]?.notAsked(now: now, configuration)
             }
         }
@@ -211,6 +226,7 @@ package struct Dispatcher {
         case .accepted(let reference, let acceptance):
             guard isCurrent(reference, event.worker) else { break }
             jobs[reference.jobID]?.heard(acceptance.state, now: now, configuration)
+            if jobs[reference.jobID]?.isReplay(acceptance.state) == true { counters.replayed += 1 }
             if jobs[reference.jobID]?.isAcceptanceTold == false {
                 jobs[reference.jobID]?.isAcceptanceTold = true
                 actions.append(.accepted(jobID: reference.jobID))

@@ -163,26 +163,32 @@ extension Dispatcher {
             }
             switch loss {
             case .restarted(let boot, let crashedOn):
-                counters.movedAfterRestart += 1
                 if crashedOn.map({ $0 == id }) ?? (entry.stage == .running) {
                     jobs[id]?.blame(.init(worker: name, boot: boot))
                 }
             case .silent(let boot):
-                counters.movedAfterSilence += 1
                 let holder = DispatchedJob.Holder(worker: name, boot: boot)
                 jobs[id]?.silentHolder = holder
                 if entry.stage == .running { jobs[id]?.blame(holder) }
-            case .left:
-                counters.movedAfterRefusal += 1
+            case .left: break
             }
             putBack(id)
             giveUpIfPoison(id, now: now, into: &actions)
+            if jobs[id] != nil { count(loss) }
         }
         if case .restarted(let boot, let id?) = loss,
             let holder = jobs[id]?.silentHolder, holder == .init(worker: name, boot: boot)
         {
             jobs[id]?.blame(holder)
             giveUpIfPoison(id, now: now, into: &actions)
+        }
+    }
+
+    private mutating func count(_ loss: Loss) {
+        switch loss {
+        case .restarted: counters.movedAfterRestart += 1
+        case .silent: counters.movedAfterSilence += 1
+        case .left: counters.movedAfterBye += 1
         }
     }
 

@@ -25,6 +25,7 @@ package struct Shim: Sendable {
         let responder = ShimResponder(
             execute: ExecuteRoute(queue: queue, timing: options.timing),
             cancel: CancelRoute(queue: queue), health: HealthRoute(directory: queue.directory),
+            metrics: MetricsRoute(metrics: queue.metrics, directory: queue.directory),
             hosts: HostRule(allowing: [options.host] + options.allowedHosts), token: options.token)
         var application = Application(
             responder: responder,

@@ -99,6 +99,8 @@ package struct ExecuteRoute: Sendable {
         _ stream: ResponseStream, _ jobID: String, _ client: ClientPresence, _ context: ShimContext
     ) -> ResponseBody {
         ResponseBody { [queue] writer in
+            queue.metrics.streamOpened()
+            defer { queue.metrics.streamClosed() }
             var total = 0
             do {
                 while let bytes = try await stream.next() {

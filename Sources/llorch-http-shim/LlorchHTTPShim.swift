@@ -13,7 +13,8 @@ import UnixSignals
 struct LlorchHTTPShim: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "llorch-http-shim",
-        abstract: "Serves llorch workers over HTTP: POST /execute, GET /health, POST /cancel.",
+        abstract:
+            "Serves llorch workers over HTTP: POST /execute, POST /cancel, GET /health, GET /metrics.",
         discussion: """
             Workers announce themselves on the events address, so it is all they and this server \
             need to share. Jobs wait here; each worker has one at a time.

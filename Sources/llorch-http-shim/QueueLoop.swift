@@ -16,6 +16,7 @@ final class QueueLoop {
     private var returning: [String: ResponseStream] = [:]
     private let options: QueueService.Options
     private let directory: WorkerDirectory
+    private let metrics: ShimMetrics
     private let logger: Logger
 
     private var isDraining = false
@@ -24,9 +25,13 @@ final class QueueLoop {
     private var lastServedAt = MonotonicClock.milliseconds()
     private var accessReport = AccessReport()
 
-    init(_ options: QueueService.Options, directory: WorkerDirectory, logger: Logger) throws {
+    init(
+        _ options: QueueService.Options, directory: WorkerDirectory, metrics: ShimMetrics,
+        logger: Logger
+    ) throws {
         self.options = options
         self.directory = directory
+        self.metrics = metrics
         self.logger = logger
         client = try DispatcherClient(
             events: options.events, context: ZMQContext(), configuration: options.dispatcher,
@@ -50,7 +55,10 @@ final class QueueLoop {
         }
         while true {
             for command in commands() { perform(command) }
-            for delivery in try client.poll(milliseconds: 100) { hand(delivery) }
+            let deliveries = try client.poll(milliseconds: 100)
+            // Before any client hears of it, so that one who has its answer finds it counted.
+            measure(deliveries)
+            for delivery in deliveries { hand(delivery) }
             for jobID in router.tick() {
                 logger.notice("client dropped", metadata: ["job_id": LogText.metadata(jobID)])
                 noteLeft(jobID)
@@ -74,7 +82,7 @@ final class QueueLoop {
         case .submit(let job, let stream):
             do throws(JobFailure) {
                 if isDraining { throw Self.draining }
-                try client.submit(job)
+                try submit(job)
                 router.add(stream, for: job.id)
                 records.begin(job)
             } catch {
@@ -87,7 +95,7 @@ final class QueueLoop {
                 stream.refuse(error)
             }
         case .cancel(let jobID):
-            client.cancel(jobID)
+            cancel(jobID)
             if router.isWaiting(jobID) { break }
             // Nobody is to come back for it.
             if records[jobID]?.terminal == nil { records.forget(jobID) }
@@ -102,6 +110,31 @@ final class QueueLoop {
             isDraining = true
             endAt = min(endAt ?? .max, MonotonicClock.milliseconds())
             leaveBy = leaveBy ?? MonotonicClock.milliseconds() + 1_000
+        }
+    }
+
+    private func submit(_ job: GenerationJob) throws(JobFailure) {
+        try client.submit(job)
+        metrics.update { $0.submitted(job.id, now: MonotonicClock.microseconds()) }
+    }
+
+    private func cancel(_ jobID: String) {
+        metrics.update { $0.cancelled(jobID, now: MonotonicClock.microseconds()) }
+        client.cancel(jobID)
+    }
+
+    private func measure(_ deliveries: [Delivery]) {
+        let now = MonotonicClock.microseconds()
+        var numbers = MetricsTotals.QueueNumbers()
+        numbers.counters = client.dispatcher.counters
+        numbers.waiting = client.dispatcher.waitingCount
+        numbers.out = client.dispatcher.outCount
+        numbers.unreadable = client.unreadableEvents + client.multipartDropped
+        metrics.update { measurements in
+            measurements.totals.queue = numbers
+            for case .event(let event, let jobID) in deliveries {
+                measurements.note(event, of: jobID, now: now)
+            }
         }
     }
 
@@ -132,7 +165,7 @@ final class QueueLoop {
     /// Nobody reads, so nothing is computed; what was said is kept for a while.
     private func noteLeft(_ jobID: String) {
         records.setLeft(jobID, at: MonotonicClock.milliseconds())
-        client.cancel(jobID)
+        cancel(jobID)
     }
 
     private func hand(_ event: TokenEvent, of jobID: String) {
@@ -207,7 +240,7 @@ final class QueueLoop {
         job.resumeIDs = record.ids
         do throws(JobFailure) {
             if isDraining { throw Self.draining }
-            try client.submit(job)
+            try submit(job)
             records.setLeft(jobID, at: nil)
             replay(jobID, to: stream)
             router.add(stream, for: jobID)
@@ -219,6 +252,10 @@ final class QueueLoop {
     /// Ends every stream at once, and then its job.
     private func endAll(_ failure: JobFailure) {
         let jobIDs = router.jobIDs
+        metrics.update { measurements in
+            let now = MonotonicClock.microseconds()
+            for jobID in jobIDs { measurements.ended(jobID, .error(failure.code), now: now) }
+        }
         router.failAll(failure)
         for stream in returning.values { stream.refuse(failure) }
         returning = [:]

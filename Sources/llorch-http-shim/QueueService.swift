@@ -48,6 +48,7 @@ package final class QueueService: Service, Sendable {
     }
 
     package let directory: WorkerDirectory
+    package let metrics = ShimMetrics()
     private let options: Options
     private let logger: Logger
     private let state = Mutex(State())
@@ -76,7 +77,8 @@ package final class QueueService: Service, Sendable {
             await withTaskCancellationHandler {
                 await Result { () async throws in
                     try await pool.runIfActive { [self] in
-                        let loop = try QueueLoop(options, directory: directory, logger: logger)
+                        let loop = try QueueLoop(
+                            options, directory: directory, metrics: metrics, logger: logger)
                         state.withLock { $0.wakeUp = loop.wakeUp }
                         opening.source.finish()
                         try loop.run(commands: takeCommands)

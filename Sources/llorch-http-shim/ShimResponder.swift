@@ -29,6 +29,7 @@ package struct ShimResponder: HTTPResponder {
     let execute: ExecuteRoute
     let cancel: CancelRoute
     let health: HealthRoute
+    let metrics: MetricsRoute
     let hosts: HostRule
     let token: AccessToken?
 
@@ -51,6 +52,7 @@ package struct ShimResponder: HTTPResponder {
                     "path": LogText.metadata(request.uri.path), "status": "\(refusal.status.code)",
                     "code": "\(refusal.failure.code.rawValue)",
                 ])
+            metrics.metrics.refused(refusal.failure.code)
             response = refusal.response
         }
         if let name = Self.correlationHeader { response.headers[name] = context.correlationID }
@@ -72,8 +74,10 @@ package struct ShimResponder: HTTPResponder {
         case ("/health", .head): return health.health().createHeadResponse()
         case ("/livez", .get): return health.live()
         case ("/livez", .head): return health.live().createHeadResponse()
+        case ("/metrics", .get): return metrics.respond()
+        case ("/metrics", .head): return metrics.respond().createHeadResponse()
         case ("/execute", _), ("/cancel", _): return Self.notAllowed("POST")
-        case ("/health", _), ("/livez", _): return Self.notAllowed("GET,HEAD")
+        case ("/health", _), ("/livez", _), ("/metrics", _): return Self.notAllowed("GET,HEAD")
         default:
             guard let jobID = Self.jobID(inPath: path) else { return Response(status: .notFound) }
             guard request.method == .post else { return Self.notAllowed("POST") }

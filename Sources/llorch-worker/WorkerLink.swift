@@ -270,7 +270,8 @@ final class WorkerLink {
             WorkerStatus(
                 state: state, jobs: jobsAddress, control: controlAddress, running: running,
                 queued: table.queuedCount, free: table.free, model: facts,
-                loadProgress: loadProgress, crashedOn: isCrashTold ? nil : note?.crashedOn))
+                loadProgress: loadProgress, crashedOn: isCrashTold ? nil : note?.crashedOn,
+                outboxBytes: outbox.bytes, malformed: table.malformed + multipartDropped))
         reportLosses()
         reportAccess()
     }
@@ -304,11 +305,13 @@ final class WorkerLink {
         }
     }
 
+    private var multipartDropped: Int { jobs.multipartDropped + control.multipartDropped }
+
     /// Says once a second at most what was refused or left out.
     private func reportLosses() {
         let totals = (
             malformed: table.malformed,
-            multipart: jobs.multipartDropped + control.multipartDropped, dropped: outbox.dropped
+            multipart: multipartDropped, dropped: outbox.dropped
         )
         guard totals != reported else { return }
         reported = totals

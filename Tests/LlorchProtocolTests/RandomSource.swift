@@ -164,7 +164,8 @@ extension RandomSource {
                     contextLength: $0.count(), vocabularySize: $0.count(),
                     memoryBytes: $0.integer())
             }, loadProgress: maybe { .random(in: 0...1, using: &$0) },
-            crashedOn: maybe { $0.text() })
+            crashedOn: maybe { $0.text() }, outboxBytes: maybe { $0.count() },
+            malformed: maybe { $0.count() })
     }
 
     mutating func workerEvent() -> WorkerEvent {

@@ -173,6 +173,28 @@ private func event(_ text: String) throws(WireError) -> WorkerEvent {
                 + #""context_length":1024,"vocabulary_size":50257,"memory_bytes":7}}"#)
     }
 
+    @Test("a heartbeat may say what is left unsent and was refused, in counts or not at all")
+    func losses() throws {
+        func status(_ members: String) throws(WireError) -> WorkerStatus? {
+            let parsed = try event(
+                #"{"v":1,"type":"heartbeat","worker":"w","boot":1,"seq":0,"state":"idle","jobs":"j","#
+                    + #""control":"c","queued":0,"free":1\#(members)}"#)
+            guard case .heartbeat(let status) = parsed.body else { return nil }
+            return status
+        }
+        let full = try #require(try status(#","outbox_bytes":16777216,"malformed":3"#))
+        #expect(full.outboxBytes == 16_777_216 && full.malformed == 3)
+        for members in ["", #","outbox_bytes":null,"malformed":null"#] {
+            let silent = try #require(try status(members))
+            #expect(silent.outboxBytes == nil && silent.malformed == nil)
+        }
+        for value in ["-1", "0.5", "\"1\"", "9007199254740992"] {
+            for name in ["outbox_bytes", "malformed"] {
+                #expect(throws: WireError.self) { try status(#","\#(name)":\#(value)"#) }
+            }
+        }
+    }
+
     @Test("unknown members, null for absent and a missing optional are fine")
     func lenient() throws {
         let parsed = try event(

@@ -105,7 +105,7 @@ import Testing
         let counters = simulation.dispatcher.counters
         let moves =
             counters.movedAfterRestart + counters.movedAfterSilence + counters.movedAfterRefusal
-            + counters.relabelled + clients.reduce(0) { $0 + $1.returns }
+            + counters.movedAfterBye + counters.relabelled + clients.reduce(0) { $0 + $1.returns }
         let further = clients.reduce(0) { $0 + max(0, $1.attempts - 1) }
         #expect(further <= moves, "seed \(seed)")
         #expect(simulation.dispatcher.outCount == 0, "seed \(seed)")

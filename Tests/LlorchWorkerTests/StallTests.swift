@@ -18,7 +18,11 @@ import llorch_worker
         try worker.waitForStall()
         worker.pass(seconds: 50)
         let events = try worker.read { $0.last?.isTerminal == true }
-        #expect(events.compactMap(\.status).contains { $0.state == .stalled })
+        let statuses = events.compactMap(\.status)
+        #expect(statuses.contains { $0.state == .stalled })
+        // It pauses at 20,000, and says so before what it waits with.
+        #expect(statuses.contains { $0.state == .stalled && $0.outboxBytes ?? 0 > 10_000 })
+        #expect(statuses.last?.malformed == 0)
         #expect(events.compactMap(\.status).first?.running == "a")
         #expect(events.map(\.sequence) == Array(0..<UInt64(events.count)))
         #expect(Self.ids(of: events) == (0..<2_048).flatMap { Self.ids(at: $0) })

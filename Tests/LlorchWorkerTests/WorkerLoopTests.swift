@@ -98,6 +98,8 @@ import llorch_worker
         let refusals = loop.events.count { $0.failure == .malformed }
         #expect(refusals >= 10)
         #expect(refusals < 2_000)
+        // Told sparingly, counted all.
+        _ = try loop.waitForStatus { $0.malformed == 20_000 }
     }
 
     @Test func wrongFieldsAndVersionsAreNamed() throws {

@@ -72,10 +72,13 @@ extension FieldReader {
         let model = (optional("model", FieldType.object.orNull) ?? nil).flatMap { facts(in: $0) }
         let loadProgress = optional("load_progress", FieldType.f64.orNull) ?? nil
         let crashedOn = optional("crashed_on", FieldType.text.orNull) ?? nil
+        let outboxBytes = optional("outbox_bytes", FieldType.count.orNull) ?? nil
+        let malformed = optional("malformed", FieldType.count.orNull) ?? nil
         guard let state, let jobs, let control, let queued, let free else { return nil }
         return WorkerStatus(
             state: state, jobs: jobs, control: control, running: running, queued: queued,
-            free: free, model: model, loadProgress: loadProgress, crashedOn: crashedOn)
+            free: free, model: model, loadProgress: loadProgress, crashedOn: crashedOn,
+            outboxBytes: outboxBytes, malformed: malformed)
     }
 
     private mutating func facts(in object: JSONObject) -> ModelFacts? {

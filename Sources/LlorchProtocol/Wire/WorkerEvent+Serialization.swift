@@ -120,5 +120,7 @@ extension JSONWriter {
             member("load_progress", progress.isFinite ? progress : 0)
         }
         if let crashedOn = status.crashedOn { member("crashed_on", crashedOn) }
+        if let outboxBytes = status.outboxBytes { member("outbox_bytes", outboxBytes) }
+        if let malformed = status.malformed { member("malformed", malformed) }
     }
 }
