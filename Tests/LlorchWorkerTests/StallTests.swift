@@ -21,7 +21,7 @@ import llorch_worker
         let statuses = events.compactMap(\.status)
         #expect(statuses.contains { $0.state == .stalled })
         // It pauses at 20,000, and says so before what it waits with.
-        #expect(statuses.contains { $0.state == .stalled && $0.outboxBytes ?? 0 > 10_000 })
+        #expect(statuses.contains { $0.state == .stalled && $0.outboxBytes ?? 0 > 2_000 })
         #expect(statuses.last?.malformed == 0)
         #expect(events.compactMap(\.status).first?.running == "a")
         #expect(events.map(\.sequence) == Array(0..<UInt64(events.count)))
