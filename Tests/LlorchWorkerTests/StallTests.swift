@@ -20,7 +20,7 @@ import llorch_worker
         let events = try worker.read { $0.last?.isTerminal == true }
         let statuses = events.compactMap(\.status)
         #expect(statuses.contains { $0.state == .stalled })
-        // It pauses at 20,000, and says so before what it waits with.
+        // It pauses at 4,000, and says so before what it waits with.
         #expect(statuses.contains { $0.state == .stalled && $0.outboxBytes ?? 0 > 2_000 })
         #expect(statuses.last?.malformed == 0)
         #expect(events.compactMap(\.status).first?.running == "a")

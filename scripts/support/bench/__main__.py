@@ -70,7 +70,7 @@ def parser():
                       help="to measure on (default: the last this process may use)")
     made.add_argument("--gguf", metavar="LIST",
                       help="precisions in which llorch reads llama.cpp's GGUF file, not the Hugging "
-                      "Face directory, or 'none' (default: q8,q4)")
+                      "Face directory, or 'none' (default: all)")
     made.add_argument("--json", metavar="FILE", help="where the samples go (default: .build-bench/last.json)")
     made.add_argument("--picture", metavar="FILE", help="draw an SVG there")
     made.add_argument("--table", metavar="FILE",
@@ -120,7 +120,7 @@ def complete(options):
         options.core = max(os.sched_getaffinity(0))
     if not 0 <= options.core < os.cpu_count():
         raise Failure(f"--core must be from 0 to {os.cpu_count() - 1} here, found {options.core}")
-    standard = ["q8", "q4"]
+    standard = list(plan.PRECISIONS)
     options.gguf = [] if options.gguf == "none" else chosen(
         "gguf", options.gguf, plan.PRECISIONS, standard)
     options.whole = not quick and options.gguf == standard and all(
