@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import signal
+import socket
 import time
 
 import pytest
 
-from harness import assert_grammar, assert_no_gaps
+from harness import PATIENCE, assert_grammar, assert_no_gaps
 
 
 @pytest.fixture
@@ -127,3 +128,27 @@ def test_the_next_process_tells_which_job_this_one_died_in(
     second.wait()
     _, told = begin()
     assert set(told) == {None}, "it died idle"
+
+
+def test_systemd_is_told(start_worker, dispatcher, tiny_model, tmp_path, monkeypatch):
+    """As `Type=notify` and `WatchdogSec` ask for: loaded, alive every second, leaving."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(PATIENCE)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        worker = start_worker(tiny_model)
+
+        def until(word):
+            told = []
+            while word not in told:
+                told.append(listener.recv(1024).decode())
+            return told
+
+        assert set(until("READY=1")) <= {"WATCHDOG=1", "READY=1"}
+        begin = time.monotonic()
+        for _ in range(3):
+            until("WATCHDOG=1")
+        assert time.monotonic() - begin < 15
+        worker.signal(signal.SIGTERM)
+        assert set(until("STOPPING=1")) <= {"WATCHDOG=1", "STOPPING=1"}
+        assert worker.wait() == 0
