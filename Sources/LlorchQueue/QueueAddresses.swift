@@ -158,7 +158,7 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
     /// The normative table.
     ///
     /// No socket has ZMTP heartbeats: with a finite receive mark they abort the process.
-    var options: [ZMQSocket.Option] {
+    package var options: [ZMQSocket.Option] {
         let own: [ZMQSocket.Option] =
             switch self {
             case .workerJobs:

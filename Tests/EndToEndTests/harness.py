@@ -4,6 +4,7 @@ No expectation about the worker stands here but the event grammar; those are in 
 """
 # SPDX-License-Identifier: Apache-2.0
 
+import collections
 import itertools
 import json
 import os
@@ -22,16 +23,25 @@ TERMINAL = ("end", "error")
 PATIENCE = 60.0
 
 
+_given = collections.deque(maxlen=4000)
+
+
 def free_ports(count):
-    """Ports below 32768, above which a reconnecting peer may be given them as its own."""
+    """Ports below 32768, above which a reconnecting peer may be given them as its own.
+
+    None that was given lately: it may be about to be bound.
+    """
     ports = []
-    for port in random.SystemRandom().sample(range(20000, 32000), 2000):
+    for port in random.SystemRandom().sample(range(20000, 32000), 8000):
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
         ports.append(port)
+        _given.append(port)
         if len(ports) == count:
             return ports
     raise AssertionError(f"no {count} free ports from 20000 to 32000")

@@ -158,12 +158,34 @@ def test_blocks_are_widened_bit_for_bit(worker_binary, make_model, tmp_path, kin
     wide = {name: widened(name, array) for name, array in arrays.items()}
     assert any((wide[name] != arrays[name]).any() for name in arrays)
     other = write(tmp_path / "wide.gguf", directory, wide, as_floats)
-    # The digest is over the bits of every weight, and the element type has no part in it.
-    digest = inspect(worker_binary, path)["digest"]
-    assert digest == inspect(worker_binary, other)["digest"]
-    wide["transformer.h.1.mlp.c_proj.weight"][3, 5] *= np.float32(1 + 2**-23)
+    # The loss of every token, to the last digit.
+    assert perplexity(worker_binary, path, tmp_path) == perplexity(worker_binary, other, tmp_path)
+    wide["transformer.h.1.mlp.c_proj.weight"][3, 5] *= np.float32(1.01)
     changed = write(tmp_path / "changed.gguf", directory, wide, as_floats)
-    assert digest != inspect(worker_binary, changed)["digest"]
+    assert perplexity(worker_binary, path, tmp_path) != perplexity(worker_binary, changed, tmp_path)
+
+
+@pytest.mark.parametrize("kind", [Type.Q8_0, Type.Q4_0, Type.Q6_K], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("precision", ["f32", "q8"])
+def test_the_digest_sees_every_block(worker_binary, make_model, tmp_path, kind, precision):
+    directory = make_model("--hidden", "256", "--heads", "4", "--context", "96")
+    path = write(tmp_path / "blocks.gguf", directory, weights(directory), quantized(kind))
+
+    def digest():
+        (facts,) = run_json_lines(
+            worker_binary, "inspect", "--model", path, "--json", "--precision", precision)
+        return facts["digest"]
+
+    whole = digest()
+    content = bytearray(path.read_bytes())
+    # The last weights of the file, and some in the middle.
+    for place in (len(content) - 40_000, len(content) // 2):
+        content[place] ^= 1
+        path.write_bytes(content)
+        assert digest() != whole
+        content[place] ^= 1
+    path.write_bytes(content)
+    assert digest() == whole
 
 
 @pytest.mark.parametrize("kind", [Type.Q8_0, Type.Q4_0], ids=lambda kind: kind.name)

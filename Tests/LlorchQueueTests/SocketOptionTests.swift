@@ -1,0 +1,45 @@
+// The table of socket options in docs/wire-protocol.md, cell by cell: each of them keeps a job from being lost.
+// SPDX-License-Identifier: Apache-2.0
+
+import LlorchQueue
+import Testing
+
+@Suite struct SocketOptionTests {
+    /// What a socket has beside what all have.
+    static let own: [(QueueSocket, Set<ZMQSocket.Option>)] = [
+        (.workerJobs, [.receiveHighWaterMark(1_000), .maximumMessageSize(1_048_576)]),
+        (.workerControl, [.receiveHighWaterMark(1_000), .maximumMessageSize(16_384)]),
+        // Unread events wait in the outbox, not in a pipe to nobody or in the kernel's buffers.
+        (.workerEvents, [.sendHighWaterMark(64), .sendBuffer(65_536), .immediate(true)]),
+        // A worker that is not there takes nothing.
+        (.dispatcherJobs, [.sendHighWaterMark(16), .sendBuffer(65_536), .immediate(true)]),
+        (.dispatcherControl, [.sendHighWaterMark(16), .sendBuffer(65_536), .immediate(true)]),
+        // Its input never stops: with a limit a slow reader would stall libzmq's own traffic.
+        (.dispatcherEvents, [.receiveHighWaterMark(0), .maximumMessageSize(1_048_576)]),
+    ]
+
+    /// No ZMTP heartbeats among them: with a finite receive mark they abort the process.
+    static let common: Set<ZMQSocket.Option> = [
+        .linger(0), .reconnectInterval(100), .reconnectIntervalMaximum(2_000),
+        .handshakeInterval(3_000), .keepAlive(idleSeconds: 30, intervalSeconds: 5, count: 3),
+        .maximumRetransmission(15_000),
+    ]
+
+    @Test(arguments: own)
+    func everySocketHasItsRow(socket: QueueSocket, expected: Set<ZMQSocket.Option>) {
+        #expect(Set(socket.options) == expected.union(Self.common))
+        #expect(socket.options.count == expected.count + Self.common.count, "none is set twice")
+    }
+
+    @Test func noSocketIsLeftOut() {
+        #expect(Set(Self.own.map(\.0)) == Set(QueueSocket.allCases))
+        #expect(QueueSocket.drainLinger == 2_000)
+    }
+
+    /// A reader binds and a writer connects, so that what waits belongs to a peer that is there.
+    @Test func readersBind() {
+        for socket in QueueSocket.allCases {
+            #expect(socket.defaultDirection == (socket.kind == .pull ? .bind : .connect))
+        }
+    }
+}
