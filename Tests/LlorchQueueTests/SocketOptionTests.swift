@@ -1,4 +1,5 @@
-// The table of socket options in docs/wire-protocol.md, cell by cell: each of them keeps a job from being lost.
+// The socket options of the protocol, one by one: each of them keeps a job from being lost. Set in
+// Sources/LlorchQueue/QueueAddresses.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchQueue
