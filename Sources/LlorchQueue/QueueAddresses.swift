@@ -169,23 +169,20 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
                     .maximumMessageSize(Int64(Self.maximumControlBytes)),
                 ]
             case .workerEvents:
-                // A reader that is stopped looks to the kernel like one that is gone: no connection is
-                // cut, and nothing in flight lost, before the worker itself gives the reader up.
-                [
-                    .sendHighWaterMark(64), .sendBuffer(65_536), .immediate(true),
-                    .maximumRetransmission(120_000),
-                ]
+                [.sendHighWaterMark(64), .sendBuffer(65_536), .immediate(true)]
             case .dispatcherJobs, .dispatcherControl:
                 [.sendHighWaterMark(16), .sendBuffer(65_536), .immediate(true)]
             case .dispatcherEvents:
                 [.receiveHighWaterMark(0), .maximumMessageSize(Int64(Self.maximumEventBytes))]
             }
-        // The last of a repeated option counts.
+        // A reader that is stopped looks to the kernel like one that is gone: no connection is cut, and
+        // nothing in flight lost, before the worker itself gives the reader up.
+        let patience: Int32 = self == .workerEvents ? 120_000 : 15_000
         return [
             .linger(0), .reconnectInterval(100), .reconnectIntervalMaximum(2_000),
             .handshakeInterval(3_000),
             .keepAlive(idleSeconds: 30, intervalSeconds: 5, count: 3),
-            .maximumRetransmission(15_000),
+            .maximumRetransmission(patience),
         ] + own
     }
 
