@@ -11,7 +11,9 @@ extension Dispatcher {
             worker.isServing && worker.restUntil <= now && worker.load < configuration.window
         }
         guard !free.isEmpty else { return }
-        for id in waiting where !free.isEmpty {
+        var places: [Int] = []
+        for (place, id) in waiting.enumerated() {
+            if free.isEmpty { break }
             guard let entry = jobs[id] else { continue }
             let fitting = free.indices.filter { entry.canContinue(with: free[$0].status?.model) }
             let chosen = fitting.min { left, right in
@@ -31,8 +33,9 @@ extension Dispatcher {
             workersByName[name]?.load = free[chosen].load
             workersByName[name]?.lastAssigned = assigned
             if free[chosen].load >= configuration.window { free.remove(at: chosen) }
+            places.append(place)
         }
-        waiting.removeAll { jobs[$0]?.worker != nil }
+        for place in places.reversed() { waiting.remove(at: place) }
     }
 
     /// Rule 2: no news, so the same copy again, after what is held by now; the worker answers each.

@@ -61,6 +61,9 @@ package final class DispatcherClient {
     private var pipes: [String: WorkerPipes] = [:]
     private var targets: [String: Target] = [:]
     private var ready: [Delivery] = []
+    private var lastTick = Int64.min / 2
+    /// Milliseconds.
+    private static let tickInterval: Int64 = 10
     private let addresses: [String: WorkerAddresses]
     /// Who sent the event that is at hand.
     private var senderKey: CurvePublicKey?
@@ -142,7 +145,12 @@ package final class DispatcherClient {
             perform(dispatcher.receive(event, now: clock()))
             if let senderKey { follow(senderKey, of: event) }
         }
-        perform(dispatcher.tick(now: clock()))
+        // It looks at every job, and is called after every event.
+        let now = clock()
+        if now - lastTick >= Self.tickInterval {
+            lastTick = now
+            perform(dispatcher.tick(now: now))
+        }
         defer { ready.removeAll(keepingCapacity: true) }
         return ready
     }

@@ -34,7 +34,10 @@ package struct Shim: Sendable {
                     additionalChannelHandlers: [InboundCloseHandler()],
                     // Of connections between requests and of requests that do not come to an end.
                     idleTimeout: .seconds(60))),
-            configuration: .init(address: .hostname(options.host, port: options.port)),
+            configuration: .init(
+                address: .hostname(options.host, port: options.port),
+                // Linux's own limit. A connection beyond it is tried again by its client a second later.
+                backlog: 4_096),
             services: [queue],
             onServerRunning: { channel in onListening(channel.localAddress?.port ?? 0) },
             logger: logger)

@@ -23,6 +23,7 @@ final class QueueLoop {
     private var endAt: Int64?
     private var leaveBy: Int64?
     private var lastServedAt = MonotonicClock.milliseconds()
+    private var routerTickedAt = Int64.min / 2
     private var accessReport = AccessReport()
 
     init(
@@ -59,11 +60,12 @@ final class QueueLoop {
             // Before any client hears of it, so that one who has its answer finds it counted.
             measure(deliveries)
             for delivery in deliveries { hand(delivery) }
-            for jobID in router.tick() {
-                logger.notice("client dropped", metadata: ["job_id": LogText.metadata(jobID)])
-                noteLeft(jobID)
-            }
             let now = MonotonicClock.milliseconds()
+            // It looks at every stream, and the loop goes round with every event.
+            if now - routerTickedAt >= 20 {
+                routerTickedAt = now
+                dropSlowClients()
+            }
             records.expire(now: now)
             reportAccess(now: now)
             giveUpWithoutWorkers(now: now)
@@ -74,6 +76,13 @@ final class QueueLoop {
             if let leaveBy, client.dispatcher.outCount == 0 && router.isEmpty || leaveBy <= now {
                 return
             }
+        }
+    }
+
+    private func dropSlowClients() {
+        for jobID in router.tick() {
+            logger.notice("client dropped", metadata: ["job_id": LogText.metadata(jobID)])
+            noteLeft(jobID)
         }
     }
 

@@ -20,7 +20,7 @@ package final class ResponseStream: Sendable {
     /// Milliseconds.
     package struct Timing: Sendable, Hashable {
         /// A job still without an event opens its stream after this, so that its client knows it waits.
-        package var patience: Int64 = 250
+        package var patience: Int64 = 100
         /// A stream is never silent for longer.
         package var ping: Int64 = 5_000
         /// A client that takes nothing of what is there for this long is given up.

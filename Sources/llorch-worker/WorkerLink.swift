@@ -49,6 +49,7 @@ final class WorkerLink {
     private static let tickInterval: Int64 = 10_000
     private static let heartbeatInterval: Int64 = 1_000
     private static let controlMessagesPerTick = 256
+    private static let jobsPerFlush = 16
     /// Milliseconds that leaving may still take after a second signal.
     private static let stopPatience: Int64 = 500
 
@@ -200,8 +201,12 @@ final class WorkerLink {
             count += 1
             answer(message)
         }
+        count = 0
         while let message = try jobs.receive() {
+            count += 1
             answer(message)
+            // libzmq takes few at a time, and sends them while the next are read.
+            if count % Self.jobsPerFlush == 0 { try flush() }
             if clock() - begin >= budget { break }
         }
         let tookJob = table.queuedCount > known

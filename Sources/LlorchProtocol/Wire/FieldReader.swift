@@ -116,7 +116,12 @@ struct FieldReader {
 
     /// Nil when the field is absent, or of another type, which is a problem.
     mutating func optional<Value>(_ field: String, _ type: FieldType<Value>) -> Value? {
-        guard let found = object[field] else { return nil }
+        object[field].flatMap { convert($0, of: field, type) }
+    }
+
+    private mutating func convert<Value>(
+        _ found: JSONValue, of field: String, _ type: FieldType<Value>
+    ) -> Value? {
         if let value = type.convert(found) { return value }
         let isNear = found.kindName == type.kindName
         problems.append(
@@ -129,13 +134,13 @@ struct FieldReader {
 
     /// Absence is a problem too.
     mutating func required<Value>(_ field: String, _ type: FieldType<Value>) -> Value? {
-        guard object[field] != nil else {
+        guard let found = object[field] else {
             problems.append(
                 FieldError(
                     field: field, constraint: "required", message: "\(field) is required"))
             return nil
         }
-        return optional(field, type)
+        return convert(found, of: field, type)
     }
 
     /// The enumeration case with this spelling.

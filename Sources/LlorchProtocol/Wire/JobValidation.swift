@@ -25,11 +25,11 @@ struct JobFields {
         prompt = reader.required("prompt", .text) ?? ""
         maximumTokens = reader.optional("max_tokens", .u32)
         temperature = reader.optional("temperature", .f32)
-        seed = reader.optional("seed", FieldType.u64.orNull) ?? nil
+        seed = reader.optional("seed", Self.seedType) ?? nil
         topP = reader.optional("top_p", .f32)
         topK = reader.optional("top_k", .u32)
         repetitionPenalty = reader.optional("repetition_penalty", .f32)
-        stop = reader.optional("stop", FieldType.text.list)
+        stop = reader.optional("stop", Self.stopType)
         minP = reader.optional("min_p", .f32)
     }
 
@@ -37,9 +37,14 @@ struct JobFields {
     mutating func readQueueFields(from reader: inout FieldReader) {
         deadlineMilliseconds = reader.optional("deadline_ms", .u32)
         leaseMilliseconds = reader.optional("lease_ms", .u32)
-        resumeIDs = reader.optional("resume_ids", FieldType.u32.list)
+        resumeIDs = reader.optional("resume_ids", Self.resumeIDsType)
         correlationID = reader.optional("correlation_id", .text)
     }
+
+    // Composed once: their names are texts put together.
+    private static let seedType = FieldType.u64.orNull
+    private static let stopType = FieldType.text.list
+    private static let resumeIDsType = FieldType.u32.list
 
     static let sharedNames: Set<String> = [
         "job_id", "prompt", "max_tokens", "temperature", "seed", "top_p", "top_k",
@@ -132,24 +137,24 @@ private struct Errors {
 
     mutating func checkPrompt(_ prompt: String) {
         let limit = JobValidation.promptScalars.upperBound
-        let constraint = "length(1..=\(limit))"
         if prompt.isEmpty {
-            add("prompt", constraint, "prompt must not be empty")
-        } else if prompt.unicodeScalars.count > limit {
+            add("prompt", "length(1..=\(limit))", "prompt must not be empty")
+        } else if prompt.utf8.count > limit, prompt.unicodeScalars.count > limit {
             add(
-                "prompt", constraint,
+                "prompt", "length(1..=\(limit))",
                 "prompt must be at most \(limit) characters (got \(prompt.unicodeScalars.count))")
         }
     }
 
     mutating func check(_ field: String, _ count: UInt32) {
         let range = JobValidation.maximumTokens
+        guard !range.contains(count) else { return }
         let constraint = "range(\(range.lowerBound)..=\(range.upperBound))"
         if count < range.lowerBound {
             add(
                 field, constraint, "\(field) must be at least \(range.lowerBound)",
                 value: "\(count)")
-        } else if count > range.upperBound {
+        } else {
             add(
                 field, constraint, "\(field) must be at most \(range.upperBound) (got \(count))",
                 value: "\(count)")

@@ -126,10 +126,25 @@ package struct ZMQSocket: ~Copyable {
     }
 
     /// Hands one frame to libzmq without waiting; false where it would wait.
+    ///
+    /// Sending notices room that the I/O thread has made once a millisecond; asking for it, at once.
     package func send(_ bytes: [UInt8]) throws(ZMQError) -> Bool {
+        if try hand(bytes) { return true }
+        guard hasRoom else { return false }
+        return try hand(bytes)
+    }
+
+    private func hand(_ bytes: [UInt8]) throws(ZMQError) -> Bool {
         try ZMQError.check {
             unsafe zmq_send(handle.pointer, bytes, bytes.count, ZMQ_DONTWAIT)
         } != nil
+    }
+
+    private var hasRoom: Bool {
+        var events: Int32 = 0
+        var length = MemoryLayout<Int32>.size
+        let result = unsafe zmq_getsockopt(handle.pointer, ZMQ_EVENTS, &events, &length)
+        return result == 0 && events & ZMQ_POLLOUT != 0
     }
 
     /// Sends frames as one message, which LLQ/1 does not allow but libzmq's own questions need.

@@ -193,9 +193,10 @@ struct ExactString: Sendable, Hashable {
     }
 
     static func == (left: ExactString, right: ExactString) -> Bool {
+        // Most differ in length, which costs no call.
+        guard left.text.utf8.count == right.text.utf8.count else { return false }
         let a = left.text.utf8.span
         let b = right.text.utf8.span
-        guard a.count == b.count else { return false }
         for index in a.indices where a[index] != b[index] { return false }
         return true
     }

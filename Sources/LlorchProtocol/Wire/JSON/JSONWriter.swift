@@ -8,7 +8,10 @@ package struct JSONWriter {
     /// Whether a value stands before the next one in the same container.
     private var needsComma = false
 
-    package init() {}
+    package init() {
+        // Most messages fit.
+        bytes.reserveCapacity(256)
+    }
 
     package mutating func beginObject() { begin(UInt8(ascii: "{")) }
     package mutating func endObject() { end(UInt8(ascii: "}")) }
@@ -24,7 +27,10 @@ package struct JSONWriter {
 
     package mutating func null() { word("null") }
     package mutating func bool(_ value: Bool) { word(value ? "true" : "false") }
-    package mutating func integer(_ value: some BinaryInteger) { word(String(value)) }
+    package mutating func integer(_ value: some BinaryInteger) {
+        // Fast for the concrete type; the generic one divides big numbers digit by digit.
+        if let value = Int64(exactly: value) { word(String(value)) } else { word(String(value)) }
+    }
 
     /// The shortest text that reads back as the same double; `null` for an infinity or NaN.
     package mutating func number(_ value: Double) {
@@ -47,6 +53,27 @@ package struct JSONWriter {
     package mutating func string(_ text: String) {
         separate()
         bytes.append(UInt8(ascii: "\""))
+        if Self.isPlain(text) {
+            bytes.append(contentsOf: text.utf8)
+        } else {
+            escaped(text)
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Whether no byte of it may need an escape.
+    private static func isPlain(_ text: String) -> Bool {
+        let utf8 = text.utf8.span
+        for index in utf8.indices {
+            switch utf8[index] {
+            case 0x00..<0x20, UInt8(ascii: "\""), UInt8(ascii: "\\"), 0xE2: return false
+            default: continue
+            }
+        }
+        return true
+    }
+
+    private mutating func escaped(_ text: String) {
         let utf8 = text.utf8.span
         var index = 0
         while index < utf8.count {
@@ -69,7 +96,6 @@ package struct JSONWriter {
             default: bytes.append(byte)
             }
         }
-        bytes.append(UInt8(ascii: "\""))
     }
 
     package mutating func value(_ value: JSONValue) {
