@@ -26,7 +26,8 @@ package struct JobTable {
         package var jobBytes = 64 << 20
         /// Finished jobs kept for replay.
         package var finished = 1_000
-        package var finishedBytes = 16 << 20
+        /// A thousand whole contexts of some 10 KB; beside a full outbox, a worker stays within 32 MiB.
+        package var finishedBytes = 10 << 20
         package var finishedAge: Int64 = 15 * 60_000
         /// How long a copy of a job may be under way after its end was acknowledged.
         package var settledAge: Int64 = 60_000

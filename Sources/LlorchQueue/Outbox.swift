@@ -20,6 +20,8 @@ package struct Outbox {
 
     private var bodies: [WorkerEvent.Body] = []
     private var head = 0
+    /// Behind them: tokens that following ones of the job are added to, if that is so.
+    private var growing: (reference: JobReference, piece: TokenEvent.TokenPiece)?
     private var heartbeat: WorkerStatus?
     /// Bytes appended since tokens were last merged.
     private var unmergedBytes = 0
@@ -35,7 +37,11 @@ package struct Outbox {
     }
 
     package var isFull: Bool { bytes >= limit }
-    package var isEmpty: Bool { refused == nil && heartbeat == nil && head == bodies.count }
+    package var isEmpty: Bool {
+        refused == nil && heartbeat == nil && head == bodies.count && growing == nil
+    }
+    /// Whether so much waits that it does not matter how many events it is in.
+    private var isBehind: Bool { bytes >= limit / 64 }
 
     package mutating func append(_ answers: [Answer]) {
         for answer in answers {
@@ -43,17 +49,38 @@ package struct Outbox {
                 dropped += 1
                 continue
             }
-            bodies.append(answer.body)
-            bytes += answer.body.approximateBytes
-            unmergedBytes += answer.body.approximateBytes
+            append(answer.body)
             // Not for each event anew where there is little to win.
             if isFull, unmergedBytes > limit / 8 { mergeTokens() }
         }
     }
 
+    private mutating func append(_ body: WorkerEvent.Body) {
+        if isBehind, case .job(let reference, .token(let piece)) = body {
+            if growing?.reference == reference, growing?.piece.absorb(piece) == true {
+                bytes += piece.approximateBytes
+                return
+            }
+            close()
+            growing = (reference, piece)
+        } else {
+            close()
+            bodies.append(body)
+        }
+        bytes += body.approximateBytes
+        unmergedBytes += body.approximateBytes
+    }
+
+    private mutating func close() {
+        guard let (reference, piece) = growing else { return }
+        growing = nil
+        bodies.append(.job(reference, .token(piece.compact)))
+    }
+
     /// Makes one event of token events that follow each other within a job, whatever of other jobs
     /// is between them.
     private mutating func mergeTokens() {
+        close()
         unmergedBytes = 0
         var merged: [WorkerEvent.Body] = []
         var runs: [(place: Int, reference: JobReference, piece: TokenEvent.TokenPiece)] = []
@@ -114,6 +141,7 @@ package struct Outbox {
             refusedHeartbeat = status
             return serialize(.heartbeat(status))
         }
+        if head == bodies.count { close() }
         guard head < bodies.count else { return nil }
         let body = bodies[head]
         head += 1
@@ -143,13 +171,24 @@ extension WorkerEvent.Body {
         case .job(let reference, let event):
             let content =
                 switch event {
-                case .token(let piece): piece.text.utf8.count + 6 * piece.ids.count
+                case .token(let piece): piece.approximateBytes
                 case .error(let failure): failure.approximateBytes
                 case .started(let started): 128 + started.model.utf8.count
                 case .metrics, .end: 128
                 }
             return envelope + reference.jobID.utf8.count + content
         }
+    }
+}
+
+extension TokenEvent.TokenPiece {
+    fileprivate var approximateBytes: Int { text.utf8.count + 6 * ids.count }
+
+    /// The same without the room that was kept for more.
+    fileprivate var compact: Self {
+        Self(
+            text: String(decoding: Array(text.utf8), as: UTF8.self), ids: ids.map { $0 },
+            index: index)
     }
 }
 

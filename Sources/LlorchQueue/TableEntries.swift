@@ -28,7 +28,7 @@ struct QueuedJob {
     var attempt: UInt32
     var isRunning = false
     private(set) var started: TokenEvent?
-    private(set) var pieces: [TokenEvent.TokenPiece] = []
+    private(set) var tokens = TokenRecord()
     private let deadlineAt: Int64
     private var leaseEndsAt: Int64
 
@@ -68,10 +68,13 @@ struct QueuedJob {
     mutating func record(_ event: TokenEvent) {
         switch event {
         case .started: started = event
-        case .token(let piece): pieces.append(piece)
+        case .token(let piece): tokens.append(piece)
         case .metrics, .end, .error: break
         }
     }
+
+    /// No more is to come.
+    mutating func close() { tokens.close() }
 
     /// Whether it has all that a reader who holds this many tokens misses: not where it was itself
     /// resumed after more, whose text it never had.
@@ -85,36 +88,9 @@ struct QueuedJob {
 
     /// What a reader who holds this many tokens still misses, in few events.
     func replay(as reference: JobReference, from held: Int) -> [Answer] {
-        let missing = pieces.filter { $0.index + $0.ids.count > held }
-        let events = (started.map { [$0] } ?? []) + missing.merged().map(TokenEvent.token)
+        let events =
+            (started.map { [$0] } ?? []) + tokens.pieces(after: held).map(TokenEvent.token)
         return events.map { Answer(.job(reference, $0), isRepeatable: true) }
-    }
-}
-
-extension TokenEvent.TokenPiece {
-    /// Well below the longest event, whatever escaping makes of the text.
-    private static let mergedBytes = 64 << 10
-
-    /// Takes over a piece that follows at once, unless both together are too long.
-    mutating func absorb(_ next: TokenEvent.TokenPiece) -> Bool {
-        guard next.index == index + ids.count,
-            text.utf8.count + next.text.utf8.count + 11 * (ids.count + next.ids.count)
-                <= Self.mergedBytes
-        else { return false }
-        text += next.text
-        ids += next.ids
-        return true
-    }
-}
-
-extension [TokenEvent.TokenPiece] {
-    /// The same text and ids in fewer pieces.
-    func merged() -> Self {
-        var merged: Self = []
-        for piece in self where merged.isEmpty || !merged[merged.count - 1].absorb(piece) {
-            merged.append(piece)
-        }
-        return merged
     }
 }
 
@@ -130,10 +106,11 @@ struct FinishedJob {
         fingerprint = entry.fingerprint
         attempt = entry.attempt
         self.terminal = terminal
+        var entry = entry
+        entry.close()
         record = entry
-        cost =
-            entry.bytes
-            + entry.pieces.reduce(256) { $0 + 64 + $1.text.utf8.count + 4 * $1.ids.count }
+        // Its place in the cache and its last event.
+        cost = 512 + entry.bytes + entry.tokens.bytes
     }
 
     /// Whether another run may end otherwise.

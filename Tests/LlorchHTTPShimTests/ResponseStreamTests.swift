@@ -48,7 +48,7 @@ import llorch_http_shim
 
     @Test func failureAfterPatienceIsAnEvent() async throws {
         let stream = makeStream()
-        clock.advance(249)
+        clock.advance(99)
         stream.pingIfDue()
         #expect(stream.pendingBytes == 0)
         clock.advance(1)

@@ -94,6 +94,50 @@ import Testing
         #expect(outbox.dropped == 0)
     }
 
+    /// Where thousands of events wait, one more costs its text and ids, and nothing is out of order.
+    @Test(arguments: [3, 11, 19] as [UInt64])
+    func tokensBehindALongQueueAreAddedToTheLastEvent(seed: UInt64) throws {
+        var random = SplitMix(seed: seed)
+        var outbox = Outbox(worker: "w", boot: 1)
+        for number in 0..<3_000 { outbox.append([answer(number)]) }
+        let before = outbox.bytes
+        /// What was said of each job, a token's index or nil for its end, and how the jobs were mixed.
+        var said: [(id: String, index: Int?)] = []
+        var next: [String: Int] = [:]
+        for _ in 0..<4_000 {
+            let id = "m\(Int.random(in: 0..<3, using: &random))"
+            // Mostly one job after another, as a worker runs them.
+            for _ in 0..<Int.random(in: 1...40, using: &random) {
+                let index = next[id, default: 0]
+                next[id] = index + 1
+                said.append((id, index))
+                outbox.append([
+                    Answer(.job(reference(id), token("é", [7], at: index)), isRepeatable: false)
+                ])
+            }
+            if Int.random(in: 0..<10, using: &random) == 0 {
+                said.append((id, nil))
+                outbox.append([Answer(.job(reference(id), end(tokens: 1)), isRepeatable: false)])
+            }
+        }
+        #expect(outbox.bytes - before < 20 * said.count, "an event of each would be 160 bytes more")
+        var heard: [(id: String, index: Int?)] = []
+        try outbox.flush { bytes in
+            guard case .job(let reference, let event) = try WorkerEvent(parsing: bytes).body,
+                reference.jobID.hasPrefix("m")
+            else { return true }
+            if case .token(let piece) = event {
+                #expect(piece.text == String(repeating: "é", count: piece.ids.count))
+                heard += piece.ids.indices.map { (reference.jobID, piece.index + $0) }
+            } else {
+                heard.append((reference.jobID, nil))
+            }
+            return true
+        }
+        #expect(heard.elementsEqual(said, by: ==))
+        #expect(outbox.isEmpty && outbox.bytes == 0)
+    }
+
     @Test func whatTheLastProcessDiedInIsToldByTheFirstHeartbeatThatLeaves() throws {
         var outbox = Outbox(worker: "w", boot: 1)
         var first = status(queued: 0)

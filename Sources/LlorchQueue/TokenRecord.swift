@@ -1,0 +1,79 @@
+// What a job has said so far, close together in memory, for readers that missed some of it.
+// Which jobs are kept, and how long: JobTable.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+import LlorchProtocol
+
+/// The tokens of one job in the pieces in which they came.
+///
+/// A piece costs eight bytes beside its text and ids; as a `TokenPiece` of its own it would be some 130.
+struct TokenRecord {
+    /// Number of token ids before the first piece.
+    private var firstIndex = 0
+    private var ids: [TokenID] = []
+    /// UTF-8.
+    private var text: [UInt8] = []
+    /// Where pieces end in `ids` and in `text`; a character is never cut.
+    private var ends: [(ids: Int32, bytes: Int32)] = []
+
+    /// Memory it takes.
+    var bytes: Int {
+        // The headers of three arrays, and what the allocator adds to each.
+        3 * 48 + 4 * ids.capacity + text.capacity + 8 * ends.capacity
+    }
+
+    /// - Precondition: the piece follows the last one at once.
+    mutating func append(_ piece: TokenEvent.TokenPiece) {
+        if ends.isEmpty { firstIndex = piece.index }
+        precondition(
+            piece.index == firstIndex + ids.count,
+            "a piece at token \(piece.index) cannot follow token \(firstIndex + ids.count)")
+        ids += piece.ids
+        text += piece.text.utf8
+        ends.append((Int32(ids.count), Int32(text.count)))
+    }
+
+    /// Gives back the room that was kept for more.
+    mutating func close() {
+        ids = ids.map { $0 }
+        text = text.map { $0 }
+        ends = ends.map { $0 }
+    }
+
+    /// What a reader who holds this many tokens still misses, in few pieces; a piece of which it holds
+    /// a part is among them.
+    func pieces(after held: Int) -> [TokenEvent.TokenPiece] {
+        var pieces: [TokenEvent.TokenPiece] = []
+        var start: (ids: Int32, bytes: Int32) = (0, 0)
+        for end in ends {
+            if firstIndex + Int(end.ids) > held {
+                let piece = TokenEvent.TokenPiece(
+                    text: String(
+                        decoding: text[Int(start.bytes)..<Int(end.bytes)], as: UTF8.self),
+                    ids: Array(ids[Int(start.ids)..<Int(end.ids)]),
+                    index: firstIndex + Int(start.ids))
+                if pieces.isEmpty || !pieces[pieces.count - 1].absorb(piece) {
+                    pieces.append(piece)
+                }
+            }
+            start = end
+        }
+        return pieces
+    }
+}
+
+extension TokenEvent.TokenPiece {
+    /// Well below the longest event, whatever escaping makes of the text.
+    private static let mergedBytes = 64 << 10
+
+    /// Takes over a piece that follows at once, unless both together are too long.
+    mutating func absorb(_ next: TokenEvent.TokenPiece) -> Bool {
+        guard next.index == index + ids.count,
+            text.utf8.count + next.text.utf8.count + 11 * (ids.count + next.ids.count)
+                <= Self.mergedBytes
+        else { return false }
+        text += next.text
+        ids += next.ids
+        return true
+    }
+}
