@@ -52,10 +52,11 @@ let package = Package(
         .target(
             name: "LlorchQueue", dependencies: ["CZMQ", "LlorchProtocol"],
             swiftSettings: settings + [.strictMemorySafety()]),
+        .target(name: "LlorchLog", swiftSettings: settings),
         .executableTarget(
             name: "llorch-worker",
             dependencies: [
-                "LlorchEngine", "LlorchProtocol", "LlorchQueue",
+                "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -63,7 +64,7 @@ let package = Package(
         .executableTarget(
             name: "llorch-http-shim",
             dependencies: [
-                "LlorchProtocol", "LlorchQueue",
+                "LlorchLog", "LlorchProtocol", "LlorchQueue",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -94,6 +95,8 @@ let package = Package(
             dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
         .testTarget(name: "ArchitectureTests", swiftSettings: settings),
+        .testTarget(
+            name: "LlorchLogTests", dependencies: ["LlorchLog"], swiftSettings: settings),
         .testTarget(
             name: "LlorchQueueTests",
             dependencies: ["LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport"],

@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import Glibc
+import LlorchLog
 import LlorchQueue
 import Logging
 import NIOCore
@@ -159,7 +160,7 @@ struct LlorchHTTPShim: AsyncParsableCommand {
     func run() async throws {
         let level = logLevel
         LoggingSystem.bootstrap { label in
-            var handler = StreamLogHandler.standardError(label: label)
+            var handler = StreamLogHandler(label: label, stream: LogStream.standardError)
             handler.logLevel = level
             return handler
         }

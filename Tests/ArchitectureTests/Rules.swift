@@ -27,12 +27,13 @@ enum Rules {
         "LlorchEngine/Backend": ["LlorchProtocol", "Glibc"],
         "LlorchQueue": ["LlorchProtocol"],
         "LlorchQueue/ZMQ": ["CZMQ", "Glibc"],
+        "LlorchLog": ["Glibc", "Synchronization"],
         "llorch-worker": [
-            "LlorchEngine", "LlorchProtocol", "LlorchQueue", "ArgumentParser", "Logging", "Glibc",
-            "Synchronization",
+            "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "ArgumentParser",
+            "Logging", "Glibc", "Synchronization",
         ],
         "llorch-http-shim": [
-            "LlorchProtocol", "LlorchQueue", "ArgumentParser", "Logging", "Glibc",
+            "LlorchLog", "LlorchProtocol", "LlorchQueue", "ArgumentParser", "Logging", "Glibc",
             "Synchronization",
             "FoundationEssentials", "HTTPTypes", "Hummingbird", "HummingbirdCore", "NIOCore",
             "NIOPosix", "ServiceLifecycle", "UnixSignals",
@@ -60,6 +61,7 @@ enum Rules {
     static let unsafeCode: Set<String> = [
         "LlorchEngine/Tensor",  // owners of buffers, and calls into the kernels
         "LlorchQueue/ZMQ",  // libzmq
+        "LlorchLog/LogStream.swift",  // write(2)
         "LlorchEngine/ModelFile/ReadOnlyFile.swift",  // read(2)
         "LlorchEngine/Backend/Timestamp.swift",  // gmtime_r(3)
         "LlorchEngine/Tokenizer/TokenizerFile.swift",  // strerror(3)

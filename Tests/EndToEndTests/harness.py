@@ -48,13 +48,13 @@ def free_ports(count):
 
 
 class Process:
-    """A program of ours with its output in a file; ends with the test that started it."""
+    """A program of ours with its output in a file, or in `output`; ends with the test that started it."""
 
-    def __init__(self, command, log):
+    def __init__(self, command, log, output=None):
         self.log_path = pathlib.Path(log)
-        with open(self.log_path, "wb") as output:
+        with open(self.log_path, "wb") as file:
             self.popen = subprocess.Popen(
-                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output,
+                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output or file,
                 stderr=subprocess.STDOUT, cwd=ROOT,
             )
 
@@ -87,7 +87,8 @@ class Process:
 class Worker(Process):
     """`llorch-worker serve` on addresses of its own."""
 
-    def __init__(self, binary, log, *, name, events_port, model=None, ports=None, arguments=()):
+    def __init__(self, binary, log, *, name, events_port, model=None, ports=None, arguments=(),
+                 output=None):
         self.name = name
         self.jobs_port, self.control_port = ports or free_ports(2)
         command = [
@@ -97,7 +98,7 @@ class Worker(Process):
             "--events", f"connect:tcp://127.0.0.1:{events_port}",
             *(["--model", model] if model else []), *arguments,
         ]
-        super().__init__(command, log)
+        super().__init__(command, log, output)
 
 
 class Dispatcher:

@@ -13,12 +13,12 @@ from harness import PATIENCE, Process, Worker, free_ports, run_json_lines, termi
 
 
 class Shim(Process):
-    def __init__(self, binary, log, *, ports=None, arguments=()):
+    def __init__(self, binary, log, *, ports=None, arguments=(), output=None):
         self.port, self.events_port = ports or free_ports(2)
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(
             [binary, "--port", self.port, "--events", f"bind:tcp://127.0.0.1:{self.events_port}",
-             *arguments], log)
+             *arguments], log, output)
 
     def health(self):
         try:

@@ -51,8 +51,17 @@ def full_disk(run, jobs=300):
             dispatcher.submit(f"full-{run.seed}-{number}", 4)
         run.finish(60)
         alive = worker.is_running()
+        # Room again: the next line says how many were left out.
+        (full / "ballast").unlink()
+        (full / "more").unlink(missing_ok=True)
+        dispatcher.submit(f"full-{run.seed}-after", 4)
+        run.finish(60)
+        missing = sum(int(count) for count in re.findall(r"warning: (\d+) log lines are missing", worker.log))
+        logged = worker.log.count("job ended")
         run.check(prefix="worker: ")
         run.figure("worker: lives", alive, True, alive)
+        # Two lines a job.
+        run.at_least("worker: log lines left out and counted", missing, 2 * (jobs - logged))
     with small_disk(run.folder / "journal", "4m") as disk:
         journal_on(run, disk, jobs)
 

@@ -3,6 +3,7 @@
 
 public import ArgumentParser
 import LlorchEngine
+import LlorchLog
 import LlorchQueue
 public import Logging
 
@@ -123,7 +124,7 @@ struct ServeCommand: ParsableCommand {
 
     func run() throws {
         var logger = Logger(label: "llorch-worker") {
-            StreamLogHandler.standardError(label: $0)
+            StreamLogHandler(label: $0, stream: LogStream.standardError)
         }
         logger.logLevel = logLevel
         logger[metadataKey: "worker_id"] = "\(workerId)"
