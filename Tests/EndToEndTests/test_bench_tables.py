@@ -232,10 +232,13 @@ def test_the_worker_measures_what_it_is_asked(worker_binary, tiny_model):
             assert set(answer) == {"error"}, test
 
 
-def test_the_worker_times_its_tokenizer(worker_binary, gpt2_tokenizer_dir):
+def test_the_worker_times_its_tokenizer(worker_binary, gpt2_tokenizer_dir, tmp_path):
+    text = tmp_path / "text"
+    text.write_bytes(b"Hello world" * 100)
     done = subprocess.run(
-        [worker_binary, "tokenize", "--model", gpt2_tokenizer_dir, "--time", "3"],
-        input=b"Hello world" * 100, stdout=subprocess.PIPE, timeout=60, check=True)
-    answer = json.loads(done.stdout)
-    assert answer["bytes"] == 1100 and answer["tokens"] == 200
+        [worker_binary, "bench", "--model", gpt2_tokenizer_dir, "--tokenizer", text, "-r", "3", "--json"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=True)
+    (answer,) = json.loads(done.stdout)
+    assert answer["n_bytes"] == 1100 and answer["n_tokens"] == 200
     assert len(answer["samples_ns"]) == 3 and min(answer["samples_ns"]) > 0
+    assert answer["min_mbps"] <= answer["median_mbps"] <= answer["max_mbps"]

@@ -13,7 +13,6 @@ struct TokenizeCommand: ParsableCommand {
             EXAMPLES
               echo -n "Hello." | llorch-worker tokenize
               llorch-worker tokenize --json < scene.txt
-              llorch-worker tokenize --time 5 < scene.txt
             """)
 
     @Option(help: "A Hugging Face GPT-2 directory or a GGUF file; the demo model if not given.")
@@ -25,17 +24,9 @@ struct TokenizeCommand: ParsableCommand {
     @Flag(help: "Reads <|endoftext|> as that token; else it is text like any other.")
     var specialTokens = false
 
-    @Option(help: "Tokenizes so many times; prints a JSON object with the nanoseconds of each.")
-    var time: Int?
-
-    func validate() throws {
-        guard time ?? 1 >= 1 else { throw ValidationError("--time must be at least 1") }
-    }
-
     func run() throws {
         let tokenizer = try Tokenizer(model: model ?? DemoModel.path())
         let bytes = try Input.readAll()
-        if let time { return try report(tokenizer, bytes, repetitions: time) }
         let ids = try tokenizer.tokenize(bytes: bytes.span, parsingSpecialTokens: specialTokens)
         if json {
             var writer = JSONWriter()
@@ -49,26 +40,6 @@ struct TokenizeCommand: ParsableCommand {
                 Output.write("\(id)\t\(text.debugDescription)\n")
             }
         }
-    }
-
-    private func report(_ tokenizer: Tokenizer, _ bytes: [UInt8], repetitions: Int) throws {
-        var tokens = 0
-        var samples: [Double] = []
-        for _ in 0..<repetitions {
-            let start = ContinuousClock.now
-            tokens = try tokenizer.tokenize(bytes: bytes.span).count
-            samples.append(start.duration(to: .now).nanoseconds)
-        }
-        var writer = JSONWriter()
-        writer.beginObject()
-        writer.member("bytes", bytes.count)
-        writer.member("tokens", tokens)
-        writer.key("samples_ns")
-        writer.beginArray()
-        for sample in samples { writer.number(sample) }
-        writer.endArray()
-        writer.endObject()
-        Output.writeLine(writer.bytes)
     }
 }
 

@@ -1,9 +1,7 @@
 // `bench --tokenizer`: how many megabytes of UTF-8 become token ids in a second, on one thread.
 // Checks the bytes, cuts, merges and makes the array of ids, as for a job; reads files before the clock.
-// The clock is the thread's processor time: what other programs take of the core does not count.
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 import LlorchEngine
 import LlorchProtocol
 
@@ -61,22 +59,16 @@ struct TokenizerBench {
         }
         for _ in 0..<repetitions {
             var count = 0
-            let start = Self.processorNanoseconds()
+            let start = ContinuousClock.now
             for document in documents {
                 count += try tokenizer.tokenize(bytes: document.span).count
             }
-            let nanoseconds = Self.processorNanoseconds() - start
+            let nanoseconds = start.duration(to: .now).nanoseconds
             precondition(count == result.tokenCount, "\(count) tokens, \(result.tokenCount) before")
             result.nanoseconds.append(nanoseconds)
             result.rates.append(Double(byteCount) * 1e3 / nanoseconds)
         }
         return result
-    }
-
-    private static func processorNanoseconds() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-        return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
     }
 }
 

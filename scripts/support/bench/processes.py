@@ -185,18 +185,18 @@ class LlorchEncoder(Engine):
 
     def encode(self, path):
         """MB/s of the second of two passes, and the number of tokens."""
-        with open(path, "rb") as text:
-            try:
-                done = subprocess.run(
-                    [self.program, "tokenize", "--model", self.tokenizer, "--time", "2"],
-                    stdin=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                    timeout=PATIENCE, preexec_fn=pin_to(self.core))
-            except subprocess.TimeoutExpired:
-                raise Failure(f"tokenized nothing within {PATIENCE:.0f} s") from None
+        try:
+            done = subprocess.run(
+                [self.program, "bench", "--model", self.tokenizer, "--tokenizer", path, "-r", "1",
+                 "--json"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                timeout=PATIENCE, preexec_fn=pin_to(self.core))
+        except subprocess.TimeoutExpired:
+            raise Failure(f"tokenized nothing within {PATIENCE:.0f} s") from None
         if done.returncode:
             raise Failure(done.stderr.decode(errors="replace").strip()[:300])
-        answer = json.loads(done.stdout)
-        return answer["bytes"] / 1e6 / (answer["samples_ns"][-1] / 1e9), answer["tokens"]
+        (answer,) = json.loads(done.stdout)
+        return answer["median_mbps"], answer["n_tokens"]
 
 
 class Peer(Engine):
