@@ -34,6 +34,7 @@ from processes import BINARIES, raise_file_limit
 import connection_cases  # noqa: F401
 import dispatcher_cases  # noqa: F401
 import fact_cases  # noqa: F401
+import host_cases  # noqa: F401
 import http_cases  # noqa: F401
 import kill_cases  # noqa: F401
 import message_cases  # noqa: F401

@@ -19,15 +19,15 @@ from proxy import ChaosProxy
 
 
 class Shim(Process):
-    def __init__(self, folder, backlog=2_000):
-        self.port, events = free_ports(2)
-        self.events = f"tcp://127.0.0.1:{events}"
+    def __init__(self, folder, backlog=2_000, events=None, arguments=()):
+        self.port, port = free_ports(2)
+        self.events = events or f"tcp://127.0.0.1:{port}"
         super().__init__(
             [BINARIES / "llorch-http-shim", "--port", self.port, "--events", f"bind:{self.events}",
-             "--backlog", backlog], folder / "shim.log")
+             "--backlog", backlog, *arguments], folder / "shim.log")
 
 
-def begin_shim(run, workers, engine, *, backlog=2_000, tap=None):
+def begin_shim(run, workers, engine, *, backlog=2_000, tap=None, events=None, arguments=()):
     """A shim and its workers; where there is a tap, their events come by it."""
     if not os.access(BINARIES / "llorch-http-shim", os.X_OK):
         raise RuntimeError(f"{BINARIES}/llorch-http-shim is not there: "
@@ -35,7 +35,7 @@ def begin_shim(run, workers, engine, *, backlog=2_000, tap=None):
     run.begin()
     run.dispatcher.close()
     run.dispatcher = None
-    shim = Shim(run.part, backlog)
+    shim = Shim(run.part, backlog, events, arguments)
     shim.name = "shim"
     run.supervisor.add(shim)
     events = shim.events
@@ -126,12 +126,17 @@ class Client:
                 and self.text == stream(self.id, self.tokens)[1])
 
 
-async def health(port):
+async def ask(port, path):
+    """The body of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    writer.write(b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n" % path.encode())
     answer = await reader.read()
     writer.close()
-    return json.loads(answer.split(b"\r\n\r\n", 1)[1])
+    return answer.split(b"\r\n\r\n", 1)[1]
+
+
+async def health(port):
+    return json.loads(await ask(port, "/health"))
 
 
 async def until_healthy(port, count, seconds=30):
