@@ -126,6 +126,11 @@ package struct Dispatcher {
     /// Jobs that a worker has or may have.
     package var outCount: Int { jobs.count - waiting.count }
 
+    /// Whether no worker has the job.
+    package func isWaiting(_ jobID: String) -> Bool {
+        jobs[jobID].map { $0.worker == nil } ?? false
+    }
+
     /// Whether a client of this id still waits for its terminal event.
     package func isActive(_ jobID: String) -> Bool {
         jobs[jobID].map { !$0.isAnswered } ?? false

@@ -93,6 +93,7 @@ final class QueueLoop {
                 if isDraining { throw Self.draining }
                 try submit(job)
                 router.add(stream, for: job.id)
+                if client.dispatcher.isWaiting(job.id) { stream.openSoon() }
                 records.begin(job)
             } catch {
                 stream.refuse(error)

@@ -20,7 +20,9 @@ package final class ResponseStream: Sendable {
     /// Milliseconds.
     package struct Timing: Sendable, Hashable {
         /// A job still without an event opens its stream after this, so that its client knows it waits.
-        package var patience: Int64 = 100
+        package var patience: Int64 = 250
+        /// The same for a job that no worker has, and so none is about to refuse.
+        package var queued: Int64 = 50
         /// A stream is never silent for longer.
         package var ping: Int64 = 5_000
         /// A client that takes nothing of what is there for this long is given up.
@@ -109,6 +111,14 @@ package final class ResponseStream: Sendable {
         change { state in
             state.opening = state.opening ?? .open
             append(ServerSentEvent.ping, to: &state, now: now)
+        }
+    }
+
+    /// No worker has the job yet: its stream need not stay closed for a refusal.
+    package func openSoon() {
+        state.withLock { state in
+            guard state.opening == nil else { return }
+            state.pingAt = min(state.pingAt, submittedAt + timing.queued)
         }
     }
 

@@ -48,7 +48,7 @@ import llorch_http_shim
 
     @Test func failureAfterPatienceIsAnEvent() async throws {
         let stream = makeStream()
-        clock.advance(99)
+        clock.advance(249)
         stream.pingIfDue()
         #expect(stream.pendingBytes == 0)
         clock.advance(1)
@@ -60,6 +60,23 @@ import llorch_http_shim
         let events = try parser.take(try await stream.next() ?? [])
         #expect(events.map(\.name) == ["started", "error"])
         #expect(try await stream.next() == nil)
+    }
+
+    @Test func aJobThatNoWorkerHasOpensItsStreamSooner() async throws {
+        let stream = makeStream()
+        stream.openSoon()
+        clock.advance(49)
+        stream.pingIfDue()
+        #expect(stream.pendingBytes == 0)
+        clock.advance(1)
+        stream.pingIfDue()
+        #expect(try await stream.opening() == .open)
+        #expect(text(try await stream.next()) == ": ping\n\n")
+        // From there on as any other.
+        clock.advance(4_999)
+        stream.openSoon()
+        stream.pingIfDue()
+        #expect(stream.pendingBytes == 0)
     }
 
     @Test func cancelBeforeTheFirstEventIsAStream() async throws {
