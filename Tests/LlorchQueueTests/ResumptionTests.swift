@@ -280,4 +280,27 @@ import Testing
             return token("\(letter) ", [TokenID(11 + place)], at: place)
         }
     }
+
+    /// Whole from where they begin: only the model's tokenizer could cut the text of a piece.
+    @Test(
+        arguments: [
+            ([], "xé", [1, 2, 3, 4, 5], 0), ([1], "xé", [1, 2, 3, 4, 5], 0),
+            ([1, 2], "é", [3, 4, 5], 2), ([1, 2, 3, 4], "é", [3, 4, 5], 2),
+        ] as [([TokenID], String, [TokenID], Int)])
+    func aReaderGetsThePiecesOfWhichSomethingIsMissing(
+        held: [TokenID], text: String, ids: [TokenID], index: Int
+    ) {
+        var table = JobTable()
+        _ = table.receive(.job(job("a", tokens: 5), attempt: 1), now: 0)
+        _ = table.startNext(now: 0)
+        for event in [started, token("x", [1, 2], at: 0), token("é", [3, 4, 5], at: 2)] {
+            _ = table.record(event, now: 1)
+        }
+        let copy = DispatcherMessage.job(job("a", tokens: 5, resume: held), attempt: 1)
+        let wanted = [started, token(text, ids, at: index)]
+        #expect(table.receive(copy, now: 2).compactMap(\.event) == wanted)
+        _ = table.record(end(tokens: 5), now: 3)
+        let afterwards = table.receive(copy, now: 4).compactMap(\.event)
+        #expect(afterwards == wanted + [end(tokens: 5)])
+    }
 }
