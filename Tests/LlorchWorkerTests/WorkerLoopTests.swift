@@ -34,7 +34,14 @@ import llorch_worker
             events.count { $0.isTerminal } >= ids.count
         }
         for id in [ids[0], ids[500], ids[999]] {
-            #expect(loop.jobEvents(id).count == 4)
+            let events = loop.jobEvents(id)
+            // A reader who is late has tokens in fewer events.
+            let tokens = events.flatMap { event -> [TokenID] in
+                if case .token(let piece) = event { piece.ids } else { [] }
+            }
+            #expect(tokens == (0..<2).flatMap { ScriptedBackend.piece(of: id, at: $0).ids })
+            let others = events.filter { if case .token = $0 { false } else { true } }
+            #expect(others.count == 2, "started and end")
         }
         let ended = events.filter(\.isTerminal).compactMap(\.jobID)
         #expect(Set(ended) == Set(ids))
