@@ -38,6 +38,17 @@ import llorch_http_shim
         bytes.map { String(decoding: $0, as: UTF8.self) }
     }
 
+    /// By a comment, and not a millisecond before.
+    private func expectOpening(of stream: ResponseStream, after milliseconds: Int64) async throws {
+        clock.advance(milliseconds - 1)
+        stream.pingIfDue()
+        #expect(stream.pendingBytes == 0)
+        clock.advance(1)
+        stream.pingIfDue()
+        #expect(try await stream.opening() == .open)
+        #expect(text(try await stream.next()) == ": ping\n\n")
+    }
+
     @Test func failureFirstIsAStatus() async throws {
         let stream = makeStream()
         stream.deliver(.error(failure))
@@ -48,13 +59,7 @@ import llorch_http_shim
 
     @Test func failureAfterPatienceIsAnEvent() async throws {
         let stream = makeStream()
-        clock.advance(249)
-        stream.pingIfDue()
-        #expect(stream.pendingBytes == 0)
-        clock.advance(1)
-        stream.pingIfDue()
-        #expect(try await stream.opening() == .open)
-        #expect(text(try await stream.next()) == ": ping\n\n")
+        try await expectOpening(of: stream, after: 250)
         stream.deliver(.error(failure))
         var parser = EventStreamParser()
         let events = try parser.take(try await stream.next() ?? [])
@@ -65,13 +70,7 @@ import llorch_http_shim
     @Test func aJobThatNoWorkerHasOpensItsStreamSooner() async throws {
         let stream = makeStream()
         stream.openSoon()
-        clock.advance(49)
-        stream.pingIfDue()
-        #expect(stream.pendingBytes == 0)
-        clock.advance(1)
-        stream.pingIfDue()
-        #expect(try await stream.opening() == .open)
-        #expect(text(try await stream.next()) == ": ping\n\n")
+        try await expectOpening(of: stream, after: 50)
         // From there on as any other.
         clock.advance(4_999)
         stream.openSoon()
