@@ -45,18 +45,44 @@ let package = Package(
         .systemLibrary(
             name: "CZMQ", pkgConfig: "libzmq", providers: [.apt(["libzmq3-dev"])]),
         .target(name: "CLlorchKernels", cSettings: strictC),
-        .target(name: "LlorchProtocol", swiftSettings: settings),
+        .target(name: "LlorchSystem", swiftSettings: settings + [.strictMemorySafety()]),
+        .target(name: "LlorchJSON", swiftSettings: settings),
+        .target(name: "LlorchProtocol", dependencies: ["LlorchJSON"], swiftSettings: settings),
         .target(
-            name: "LlorchEngine", dependencies: ["CLlorchKernels", "LlorchProtocol"],
+            name: "LlorchEngine",
+            dependencies: ["CLlorchKernels", "LlorchJSON", "LlorchProtocol", "LlorchSystem"],
             swiftSettings: settings),
         .target(
-            name: "LlorchQueue", dependencies: ["CZMQ", "LlorchProtocol"],
+            name: "LlorchQueue",
+            dependencies: ["CZMQ", "LlorchProtocol", "LlorchSystem"],
             swiftSettings: settings + [.strictMemorySafety()]),
-        .target(name: "LlorchLog", swiftSettings: settings),
+        .target(
+            name: "LlorchLog",
+            dependencies: ["LlorchSystem", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings),
+        .target(
+            name: "LlorchWorker",
+            dependencies: [
+                "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "LlorchHTTP",
+            dependencies: [
+                "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
         .executableTarget(
             name: "llorch-worker",
             dependencies: [
-                "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+                "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+                "LlorchSystem", "LlorchWorker",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -64,12 +90,10 @@ let package = Package(
         .executableTarget(
             name: "llorch-http-shim",
             dependencies: [
-                "LlorchLog", "LlorchProtocol", "LlorchQueue",
+                "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
@@ -79,32 +103,41 @@ let package = Package(
             name: "CAllocationCounter", path: "Benchmarks/CAllocationCounter", cSettings: strictC),
         .executableTarget(
             name: "allocation-gate",
-            dependencies: ["CAllocationCounter", "LlorchEngine", "LlorchProtocol"],
+            dependencies: ["CAllocationCounter", "LlorchEngine", "LlorchJSON", "LlorchProtocol"],
             path: "Benchmarks/AllocationGate", swiftSettings: settings),
         .executableTarget(
             name: "instruction-counts", dependencies: ["LlorchEngine", "LlorchProtocol"],
             path: "Benchmarks/InstructionCounts", swiftSettings: settings),
         .target(
-            name: "TestSupport", dependencies: ["LlorchProtocol", "LlorchEngine"],
+            name: "TestSupport",
+            dependencies: ["LlorchEngine", "LlorchJSON", "LlorchProtocol", "LlorchSystem"],
             path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
-            name: "LlorchProtocolTests", dependencies: ["LlorchProtocol"],
+            name: "LlorchJSONTests", dependencies: ["LlorchJSON", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LlorchProtocolTests",
+            dependencies: ["LlorchJSON", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
             name: "LlorchEngineTests",
-            dependencies: ["LlorchEngine", "LlorchProtocol", "TestSupport"],
+            dependencies: ["LlorchEngine", "LlorchJSON", "LlorchProtocol", "TestSupport"],
             swiftSettings: settings),
         .testTarget(name: "ArchitectureTests", swiftSettings: settings),
         .testTarget(
-            name: "LlorchLogTests", dependencies: ["LlorchLog"], swiftSettings: settings),
+            name: "LlorchSystemTests", dependencies: ["LlorchSystem", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(
             name: "LlorchQueueTests",
-            dependencies: ["LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport"],
+            dependencies: [
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "TestSupport",
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "LlorchWorkerTests",
             dependencies: [
-                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport", "llorch-worker",
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "LlorchWorker",
+                "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
@@ -112,15 +145,16 @@ let package = Package(
         .testTarget(
             name: "CheckpointTests",
             dependencies: [
-                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport", "llorch-worker",
+                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "LlorchWorker",
+                "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             exclude: ["Fixtures"], swiftSettings: settings),
         .testTarget(
-            name: "LlorchHTTPShimTests",
+            name: "LlorchHTTPTests",
             dependencies: [
-                "LlorchEngine", "LlorchProtocol", "LlorchQueue", "TestSupport", "llorch-http-shim",
-                "llorch-worker",
+                "LlorchEngine", "LlorchHTTP", "LlorchJSON", "LlorchProtocol", "LlorchQueue",
+                "LlorchSystem", "LlorchWorker", "TestSupport",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

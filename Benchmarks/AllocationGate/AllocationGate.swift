@@ -5,6 +5,7 @@
 import CAllocationCounter
 import Glibc
 import LlorchEngine
+import LlorchJSON
 import LlorchProtocol
 
 @main

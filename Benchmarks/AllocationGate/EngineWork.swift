@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchEngine
+import LlorchJSON
 import LlorchProtocol
 
 /// One row: what was done how often, and what it took from the heap.

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol
+package import LlorchSystem
 
 /// What a pump of the dispatcher brings.
 package enum Delivery: Sendable, Hashable {

@@ -3,8 +3,10 @@
 
 import ArgumentParser
 import Glibc
+import LlorchHTTP
 import LlorchLog
 import LlorchQueue
+import LlorchSystem
 import Logging
 import NIOCore
 import ServiceLifecycle

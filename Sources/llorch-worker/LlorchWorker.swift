@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import Glibc
+import LlorchSystem
 
 @main
 struct LlorchWorker: ParsableCommand {

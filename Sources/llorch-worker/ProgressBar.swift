@@ -1,6 +1,8 @@
 // How far a model is loaded, on a terminal only; nothing where standard error is a file or a pipe.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchSystem
+
 /// One line that redraws itself and leaves nothing behind.
 final class ProgressBar {
     private let label: String

@@ -5,11 +5,12 @@
 import Foundation
 import LlorchProtocol
 import LlorchQueue
+import LlorchSystem
+import LlorchWorker
 import Logging
 import Synchronization
 import TestSupport
 import Testing
-import llorch_worker
 
 /// A job goes in, the event grammar comes out: `started (token | metrics)* (end | error)`.
 ///

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol
+import TestSupport
 import Testing
 
 /// Parses a body; returns its error.

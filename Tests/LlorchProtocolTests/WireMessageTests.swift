@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol
+import TestSupport
 import Testing
 
 private func message(_ text: String) throws(WireError) -> DispatcherMessage {

@@ -4,6 +4,7 @@
 import Glibc
 import LlorchProtocol
 import LlorchQueue
+import LlorchSystem
 import Synchronization
 import TestSupport
 import Testing

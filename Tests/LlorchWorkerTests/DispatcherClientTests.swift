@@ -3,9 +3,10 @@
 
 import LlorchProtocol
 import LlorchQueue
+import LlorchSystem
+import LlorchWorker
 import TestSupport
 import Testing
-import llorch_worker
 
 @Suite(.timeLimit(.minutes(2))) struct DispatcherClientTests {
     @Test func jobsOfManyClientsRunOnTwoWorkersOnce() throws {

@@ -4,9 +4,10 @@
 import Glibc
 import LlorchProtocol
 import LlorchQueue
+import LlorchSystem
+import LlorchWorker
 import TestSupport
 import Testing
-import llorch_worker
 
 @Suite(.timeLimit(.minutes(2))) struct LeavingTests {
     @Test func drainHandsBackWhatWaitsAndEndsWhatRuns() throws {

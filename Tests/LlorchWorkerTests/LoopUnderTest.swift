@@ -5,11 +5,12 @@ import Glibc
 import LlorchEngine
 import LlorchProtocol
 import LlorchQueue
+import LlorchSystem
+import LlorchWorker
 import Logging
 import Synchronization
 import TestSupport
 import Testing
-import llorch_worker
 
 /// Runs `WorkerLoop` until it is told to leave.
 final class LoopUnderTest {

@@ -5,11 +5,12 @@
 import LlorchEngine
 import LlorchProtocol
 import LlorchQueue
+import LlorchSystem
+import LlorchWorker
 import Logging
 import Synchronization
 import TestSupport
 import Testing
-import llorch_worker
 
 @Suite(.timeLimit(.minutes(2))) struct StallTests {
     @Test func aReaderWhoComesBackInTimeMissesNothing() throws {

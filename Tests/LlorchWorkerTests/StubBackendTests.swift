@@ -4,8 +4,8 @@
 import LlorchEngine
 import LlorchProtocol
 import LlorchQueue
+import LlorchWorker
 import Testing
-import llorch_worker
 
 @Suite struct StubBackendTests {
     /// Computed by `token` of Tests/fault/oracle.py.

@@ -3,10 +3,10 @@
 
 import LlorchProtocol
 import LlorchQueue
+import LlorchWorker
 import Synchronization
 import TestSupport
 import Testing
-import llorch_worker
 
 @Suite(.timeLimit(.minutes(2))) struct WorkerLoopTests {
     @Test func aJobIsAcceptedStartedAnsweredAndEnded() throws {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol
+import LlorchSystem
 
 /// The running job of a `CPUBackend`.
 struct RunningJob {

@@ -2,7 +2,8 @@
 // mean: Model/GPT2Configuration.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-package import LlorchProtocol
+package import LlorchJSON
+import LlorchProtocol
 
 extension GPT2Configuration {
     /// Reads the text of a `config.json`; `path` is for messages.

@@ -3,6 +3,7 @@
 // https://github.com/huggingface/safetensors#format
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchJSON
 import LlorchProtocol
 
 /// Where each tensor of a file lies; ranges are inside the file and do not overlap.

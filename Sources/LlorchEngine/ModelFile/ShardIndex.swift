@@ -1,6 +1,7 @@
 // model.safetensors.index.json: which tensor lies in which of several files.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchJSON
 import LlorchProtocol
 
 /// The `weight_map` of an index; every file is a plain name beside it.

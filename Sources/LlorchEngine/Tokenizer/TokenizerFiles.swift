@@ -2,6 +2,7 @@
 // A tokenizer.json that asks for anything else than GPT-2 does is refused, never half obeyed.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchJSON
 import LlorchProtocol
 
 extension TokenizerParts {

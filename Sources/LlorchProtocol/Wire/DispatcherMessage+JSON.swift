@@ -2,6 +2,8 @@
 // silently be no limit. docs/wire-protocol.md says the same in prose.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchJSON
+
 extension DispatcherMessage {
     /// Reads one frame.
     ///

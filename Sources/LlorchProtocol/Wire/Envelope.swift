@@ -1,6 +1,8 @@
 // What every message of the queue begins with: the version, then the type.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchJSON
+
 /// Versions of the queue protocol.
 package enum WireProtocol {
     /// The value of `v` in every message.

@@ -2,6 +2,8 @@
 // The same rules as on the queue (JobValidation); unknown members are ignored here.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchJSON
+
 /// The body of `POST /execute`.
 package struct ExecuteRequest: Sendable, Hashable {
     package var job: GenerationJob

@@ -2,6 +2,8 @@
 // Types only; what the values may be is JobValidation's business.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchJSON
+
 /// A type a field may have, and the words for it.
 struct FieldType<Value>: Sendable {
     /// `u32`, as in the constraint `type(u32)`.

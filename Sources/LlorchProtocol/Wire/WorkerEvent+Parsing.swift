@@ -2,6 +2,8 @@
 // The way back: WorkerEvent+Serialization.swift.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchJSON
+
 extension WorkerEvent {
     /// Reads one frame.
     package init(parsing bytes: Span<UInt8>) throws(WireError) {

@@ -2,6 +2,8 @@
 // The way back: WorkerEvent+Parsing.swift.
 // SPDX-License-Identifier: Apache-2.0
 
+package import LlorchJSON
+
 extension WorkerEvent {
     /// One frame; parsing it gives this event again.
     package func serialized() -> [UInt8] {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import LlorchSystem
 
 /// Holds `PATH.lock` while an ipc address is bound, and removes the socket's path at the end.
 package struct AddressLock: ~Copyable {

@@ -4,6 +4,7 @@
 
 import CZMQ
 import Glibc
+import LlorchSystem
 
 /// What anybody may know of a key pair.
 package struct CurvePublicKey: Sendable, Hashable, CustomStringConvertible {
@@ -75,35 +76,4 @@ package final class CurveKeyPair: Sendable, CustomStringConvertible, CustomRefle
     package var description: String { "key pair of \(publicKey)" }
 
     package var customMirror: Mirror { Mirror(self, children: ["publicKey": publicKey]) }
-}
-
-/// Memory for secrets: all zero at first, and overwritten before it is given back.
-@safe package struct SecretMemory: ~Copyable, @unchecked Sendable {
-    let bytes: UnsafeMutablePointer<UInt8>
-    let count: Int
-
-    init(count: Int) {
-        unsafe bytes = .allocate(capacity: count)
-        unsafe bytes.initialize(repeating: 0, count: count)
-        self.count = count
-    }
-
-    deinit {
-        unsafe explicit_bzero(bytes, count)
-        unsafe bytes.deallocate()
-    }
-
-    /// For libzmq, which takes and gives text.
-    var characters: UnsafeMutablePointer<CChar> {
-        unsafe UnsafeMutableRawPointer(bytes).assumingMemoryBound(to: CChar.self)
-    }
-
-    var span: Span<UInt8> {
-        @_lifetime(borrow self)
-        get {
-            let buffer = unsafe UnsafeBufferPointer(start: bytes, count: count)
-            let span = unsafe Span(_unsafeElements: buffer)
-            return unsafe _overrideLifetime(span, borrowing: self)
-        }
-    }
 }

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import LlorchSystem
 
 /// Why a key file cannot be used, without any part of a secret.
 package struct CurveKeyError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -15,6 +16,10 @@ package struct CurveKeyError: Error, Sendable, Hashable, CustomStringConvertible
     }
 
     package var description: String { "\(path): \(reason)" }
+
+    init(_ error: SecretFileError, hint: String = "") {
+        self.init(error.path, error.reason + hint)
+    }
 
     static func unavailable(_ path: String) -> CurveKeyError {
         CurveKeyError(
@@ -30,8 +35,9 @@ package enum CurveKeyFile {
     ///
     /// - Throws: also for a file that holds a secret, which should not have come here.
     package static func publicKey(at path: String) throws(CurveKeyError) -> CurvePublicKey {
-        let content = try SecretFile.contents(of: path)
-        let entries = try CurveKeyEntries(content.span, path: path)
+        let file = try open(path)
+        let content = file.content.span
+        let entries = try CurveKeyEntries(content, path: path)
         guard entries.secretKey == nil else {
             throw CurveKeyError(
                 path,
@@ -40,7 +46,7 @@ package enum CurveKeyFile {
         guard let range = entries.publicKey else {
             throw CurveKeyError(path, "expected a section curve with public-key, found none")
         }
-        let bytes = range.map { content.span[$0] }
+        let bytes = range.map { content[$0] }
         guard let key = CurvePublicKey(String(decoding: bytes, as: UTF8.self)) else {
             throw CurveKeyError(path, "public-key: expected 40 characters of Z85, found others")
         }
@@ -49,25 +55,29 @@ package enum CurveKeyFile {
 
     /// Reads a key pair from a file that nobody else may read.
     package static func keyPair(at path: String) throws(CurveKeyError) -> CurveKeyPair {
-        var found = stat()
-        let content = try SecretFile.contents(of: path, hint: makeKeys, &found)
-        let entries = try CurveKeyEntries(content.span, path: path)
+        let file = try open(path, hint: makeKeys)
+        let content = file.content.span
+        let entries = try CurveKeyEntries(content, path: path)
         guard let range = entries.secretKey else {
             throw CurveKeyError(
                 path, "expected secret-key, found none; give the file NAME.key_secret in its place")
         }
-        try SecretFile.check(found, path, remedy: "make new keys")
+        do throws(SecretFileError) {
+            try file.checkPermissions(remedy: "make new keys")
+        } catch {
+            throw CurveKeyError(error)
+        }
         guard CurveKeyPair.isAvailable else { throw .unavailable(path) }
         let wrong = CurveKeyError(
             path, "secret-key: expected 40 characters of Z85, found others; restore the file")
         guard range.count == CurvePublicKey.textLength else { throw wrong }
         let text = SecretMemory(count: CurvePublicKey.textLength + 1)
         for (index, place) in range.enumerated() {
-            unsafe text.bytes[index] = content.span[place]
+            unsafe text.bytes[index] = content[place]
         }
         guard let pair = CurveKeyPair(secretText: text) else { throw wrong }
         if let range = entries.publicKey {
-            let bytes = range.map { content.span[$0] }
+            let bytes = range.map { content[$0] }
             guard String(decoding: bytes, as: UTF8.self) == pair.publicKey.description else {
                 throw CurveKeyError(
                     path, "public-key does not belong to secret-key; restore the file")
@@ -81,20 +91,20 @@ package enum CurveKeyFile {
         let secretPath = name + secretSuffix
         let publicPath = name + publicSuffix
         let text = pair.secretText()
-        try create(secretPath, mode: 0o600) { descriptor in
-            unsafe put(Array("\(secretBanner)curve\n".utf8), to: descriptor)
-                && put(publicLine(pair), to: descriptor)
-                && put(Array("    secret-key = \"".utf8), to: descriptor)
-                && put(UnsafeRawPointer(text.bytes), text.count - 1, to: descriptor)
-                && put(Array("\"\n".utf8), to: descriptor)
+        try create(secretPath, mode: 0o600) { file throws(SystemError) in
+            try file.write(Array("\(secretBanner)curve\n".utf8).span)
+            try file.write(publicLine(pair).span)
+            try file.write(Array("    secret-key = \"".utf8).span)
+            try file.write(text.span.extracting(droppingLast: 1))
+            try file.write(Array("\"\n".utf8).span)
         }
         do throws(CurveKeyError) {
-            try create(publicPath, mode: 0o644) { descriptor in
-                put(Array("\(publicBanner)curve\n".utf8), to: descriptor)
-                    && put(publicLine(pair), to: descriptor)
+            try create(publicPath, mode: 0o644) { file throws(SystemError) in
+                try file.write(Array("\(publicBanner)curve\n".utf8).span)
+                try file.write(publicLine(pair).span)
             }
         } catch {
-            unsafe unlink(secretPath)
+            SmallFile.remove(secretPath)
             throw error
         }
     }
@@ -112,42 +122,28 @@ package enum CurveKeyFile {
 
     private static let makeKeys = "; make it with: llorch-worker keys NAME"
 
+    /// Opens a key file; `hint` is added where there is none.
+    private static func open(
+        _ path: String, hint: String = ""
+    ) throws(CurveKeyError) -> SecretFile {
+        do throws(SecretFileError) {
+            return try SecretFile(path: path)
+        } catch {
+            throw CurveKeyError(error, hint: error.isOpenFailure ? hint : "")
+        }
+    }
+
     private static func create(
-        _ path: String, mode: mode_t, _ body: (Int32) -> Bool
+        _ path: String, mode: mode_t, _ write: (borrowing Descriptor) throws(SystemError) -> Void
     ) throws(CurveKeyError) {
-        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        guard descriptor >= 0 else {
-            let code = errno
+        do throws(SystemError) {
+            try SmallFile.create(path, mode: mode, write)
+        } catch {
             throw CurveKeyError(
                 path,
-                code == EEXIST
+                error.code == EEXIST
                     ? "the file is there already and is not replaced; choose another name"
-                    : "\(ZMQError(rawValue: code))")
+                    : error.reason)
         }
-        let isWritten = body(descriptor) && fsync(descriptor) == 0
-        let code = errno
-        close(descriptor)
-        guard isWritten else {
-            unsafe unlink(path)
-            throw CurveKeyError(path, "\(ZMQError(rawValue: code))")
-        }
-    }
-
-    private static func put(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-        unsafe bytes.withUnsafeBytes { buffer in
-            guard let base = buffer.baseAddress else { return true }
-            return unsafe put(base, buffer.count, to: descriptor)
-        }
-    }
-
-    private static func put(_ bytes: UnsafeRawPointer, _ count: Int, to descriptor: Int32) -> Bool {
-        var done = 0
-        while done < count {
-            let result = unsafe Glibc.write(descriptor, bytes + done, count - done)
-            if result < 0, errno == EINTR { continue }
-            guard result > 0 else { return false }
-            done += result
-        }
-        return true
     }
 }

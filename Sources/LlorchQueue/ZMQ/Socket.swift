@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CZMQ
+import LlorchSystem
 
 /// A socket, used by one thread at a time and closed when its owner lets go.
 package struct ZMQSocket: ~Copyable {

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchEngine
+import LlorchJSON
 import LlorchProtocol
+import LlorchSystem
 
 /// Collects rows and prints them: Markdown as they come, JSON at the end.
 struct BenchReport {

@@ -4,7 +4,9 @@
 
 import Glibc
 import LlorchEngine
+import LlorchJSON
 import LlorchProtocol
+import LlorchSystem
 
 struct BenchSession: ~Copyable {
     private let loaded: LoadedModel

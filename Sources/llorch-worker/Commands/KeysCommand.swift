@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import LlorchQueue
+import LlorchSystem
 
 struct KeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

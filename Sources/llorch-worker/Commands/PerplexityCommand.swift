@@ -3,7 +3,9 @@
 
 import ArgumentParser
 import LlorchEngine
+import LlorchJSON
 import LlorchProtocol
+import LlorchSystem
 
 struct PerplexityCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -5,6 +5,8 @@ public import ArgumentParser
 import LlorchEngine
 import LlorchLog
 import LlorchQueue
+import LlorchSystem
+import LlorchWorker
 public import Logging
 
 struct ServeCommand: ParsableCommand {

@@ -3,7 +3,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchEngine
+import LlorchJSON
 import LlorchProtocol
+import LlorchSystem
 
 /// One file, as one document or as several.
 struct TokenizerBench {

@@ -3,6 +3,7 @@
 
 import Foundation
 import LlorchEngine
+import LlorchJSON
 import LlorchProtocol
 import Testing
 

@@ -3,6 +3,7 @@
 
 import Glibc
 import LlorchEngine
+import LlorchJSON
 import LlorchProtocol
 import Testing
 

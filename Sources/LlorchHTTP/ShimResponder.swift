@@ -1,0 +1,131 @@
+// Paths and methods, exactly as the contract has them: another path is 404 without a body, another
+// method 405 with `Allow`, a trailing slash another path. Hummingbird's router ignores the slash.
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import HTTPTypes
+package import Hummingbird
+import LlorchLog
+import LlorchProtocol
+import LlorchSystem
+package import Logging
+package import NIOCore
+
+/// What a route knows of its request beside the request.
+package struct ShimContext: InitializableFromSource, Sendable {
+    package let channel: any Channel
+    package var logger: Logger
+    /// From the request where it is valid, else made here.
+    package var correlationID = ""
+
+    package init(source: ApplicationRequestContextSource) {
+        channel = source.channel
+        logger = source.logger
+    }
+}
+
+/// The whole HTTP interface.
+package struct ShimResponder: HTTPResponder {
+    package typealias Context = ShimContext
+
+    let execute: ExecuteRoute
+    let cancel: CancelRoute
+    let health: HealthRoute
+    let metrics: MetricsRoute
+    let hosts: HostRule
+    let token: AccessToken?
+
+    /// Asked by whoever watches over processes, and of no worth to anyone else.
+    private static let openPaths: Set<String> = ["/health", "/livez"]
+    private static let correlationHeader = HTTPField.Name("X-Correlation-ID")
+
+    package func respond(to request: Request, context: ShimContext) async throws -> Response {
+        var context = context
+        context.correlationID = Self.correlationID(of: request)
+        context.logger[metadataKey: "hb.request.id"] = nil
+        context.logger[metadataKey: "correlation_id"] = "\(context.correlationID)"
+        var response: Response
+        do {
+            response = try await route(request, context)
+        } catch let refusal as Refusal {
+            context.logger.notice(
+                "refused",
+                metadata: [
+                    "path": LogText.metadata(request.uri.path), "status": "\(refusal.status.code)",
+                    "code": "\(refusal.failure.code.rawValue)",
+                ])
+            metrics.metrics.refused(refusal.failure.code)
+            response = refusal.response
+        }
+        if let name = Self.correlationHeader { response.headers[name] = context.correlationID }
+        return response
+    }
+
+    private func route(_ request: Request, _ context: ShimContext) async throws -> Response {
+        if let refusal = hosts.refusal(of: request.head.authority) { throw refusal }
+        let path = request.uri.path
+        if !Self.openPaths.contains(path),
+            let refusal = token?.refusal(of: request.headers[.authorization])
+        {
+            throw refusal
+        }
+        switch (path, request.method) {
+        case ("/execute", .post): return try await execute.respond(to: request, context: context)
+        case ("/cancel", .post): return try await cancel.respond(to: request, context: context)
+        case ("/health", .get): return health.health()
+        case ("/health", .head): return health.health().createHeadResponse()
+        case ("/livez", .get): return health.live()
+        case ("/livez", .head): return health.live().createHeadResponse()
+        case ("/metrics", .get): return metrics.respond()
+        case ("/metrics", .head): return metrics.respond().createHeadResponse()
+        case ("/execute", _), ("/cancel", _): return Self.notAllowed("POST")
+        case ("/health", _), ("/livez", _), ("/metrics", _): return Self.notAllowed("GET,HEAD")
+        default:
+            guard let jobID = Self.jobID(inPath: path) else { return Response(status: .notFound) }
+            guard request.method == .post else { return Self.notAllowed("POST") }
+            return cancel.cancel(jobID, context)
+        }
+    }
+
+    private static func notAllowed(_ methods: String) -> Response {
+        Response(status: .methodNotAllowed, headers: [.allow: methods])
+    }
+
+    /// The decoded rest of `/cancel/…`, where it is one segment of valid UTF-8.
+    static func jobID(inPath path: String) -> String? {
+        let prefix = "/cancel/"
+        guard path.hasPrefix(prefix) else { return nil }
+        let segment = path.dropFirst(prefix.count)
+        guard !segment.isEmpty, !segment.contains("/") else { return nil }
+        return percentDecoded(segment)
+    }
+
+    /// Nil for a `%` without two hexadecimal digits and for what is then not UTF-8.
+    private static func percentDecoded(_ text: Substring) -> String? {
+        var bytes: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = rest.prefix(2)
+            guard digits.count == 2, !digits.contains(UInt8(ascii: "+")),
+                !digits.contains(UInt8(ascii: "-")),
+                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+            else { return nil }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func correlationID(of request: Request) -> String {
+        if let name = correlationHeader, let given = request.headers[name],
+            JobValidation.isCorrelationID(given)
+        {
+            return given
+        }
+        return UUID().uuidString.lowercased()
+    }
+}

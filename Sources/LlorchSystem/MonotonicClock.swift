@@ -1,0 +1,28 @@
+// The clock of loops: time that never goes back. State machines do not read it, they are given the time.
+// The time of day: Timestamp.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+/// Time since the process first asked.
+package enum MonotonicClock {
+    private static let start = ContinuousClock.now
+
+    package static func now() -> Duration { ContinuousClock.now - start }
+
+    package static func microseconds() -> Int64 { now().wholeMicroseconds }
+
+    package static func milliseconds() -> Int64 { now().wholeMilliseconds }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded toward zero.
+    package var wholeMilliseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1_000 + attoseconds / 1_000_000_000_000_000
+    }
+
+    /// Whole microseconds, rounded toward zero.
+    package var wholeMicroseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+    }
+}

@@ -1,0 +1,52 @@
+// Tells systemd that the worker is ready, alive or leaving, where systemd asked to be told: sd_notify(3).
+// With WatchdogSec= in the unit, a worker that no longer ticks is killed and started anew.
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// The socket named in NOTIFY_SOCKET.
+package struct ServiceNotice: ~Copyable {
+    package enum State: String {
+        case ready = "READY=1"
+        case alive = "WATCHDOG=1"
+        case stopping = "STOPPING=1"
+    }
+
+    private let descriptor: Descriptor
+    private let address: sockaddr_un
+    private let length: socklen_t
+
+    /// Nil where nobody asked.
+    package init?() {
+        guard let path = unsafe getenv("NOTIFY_SOCKET") else { return nil }
+        self.init(path: unsafe String(cString: path))
+    }
+
+    /// Nil for a path that is no absolute or abstract one; `@` begins an abstract one.
+    package init?(path: String) {
+        var bytes = Array(path.utf8)
+        var address = sockaddr_un()
+        guard bytes.count > 1, bytes.count < MemoryLayout.size(ofValue: address.sun_path),
+            bytes[0] == UInt8(ascii: "/") || bytes[0] == UInt8(ascii: "@")
+        else { return nil }
+        if bytes[0] == UInt8(ascii: "@") { bytes[0] = 0 }
+        address.sun_family = sa_family_t(AF_UNIX)
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+        let opened = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | O_CLOEXEC, 0)
+        guard opened >= 0 else { return nil }
+        self.address = address
+        length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
+        descriptor = Descriptor(adopting: opened)
+    }
+
+    /// Never waits; whether it arrives is not known.
+    package func send(_ state: State) {
+        let bytes = Array(state.rawValue.utf8)
+        unsafe withUnsafePointer(to: address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
+                _ = unsafe sendto(descriptor.rawValue, bytes, bytes.count, flags, address, length)
+            }
+        }
+    }
+}
