@@ -35,6 +35,8 @@ import Testing
         ("LlorchWorker/A.swift", "import ArgumentParser"),
         ("LlorchHTTP/A.swift", "internal import LlorchEngine"),
         ("LlorchHTTP/A.swift", "import Glibc"),
+        ("LlorchCommandLine/A.swift", "import LlorchWorker"),
+        ("LlorchCommandLine/A.swift", "import Glibc"),
         ("llorch-worker/A.swift", "import NIOCore"),
         ("llorch-http-shim/A.swift", "internal import LlorchEngine"),
     ])
