@@ -43,7 +43,8 @@ enum Rules {
             "ArgumentParser", "LlorchLog", "LlorchQueue", "LlorchSystem", "Logging",
         ],
         "llorch-worker": [
-            "LlorchCommandLine", "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+            "LlorchCommandLine", "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol",
+            "LlorchQueue",
             "LlorchSystem", "LlorchWorker", "ArgumentParser", "Logging", "Glibc",
         ],
         "llorch-http-shim": [
