@@ -29,8 +29,12 @@ import Testing
         ("LlorchSystem/A.swift", "import Logging"),
         ("LlorchJSON/A.swift", "import LlorchSystem"),
         ("LlorchProtocol/Wire/A.swift", "import Glibc"),
-        ("LlorchQueue/A.swift", "@preconcurrency import CZMQ"),
+        ("LlorchQueue/A.swift", ""),
         ("LlorchQueue/ZMQ/A.swift", "import Logging"),
+        ("LlorchQueue/Addresses/A.swift", "import Glibc"),
+        ("LlorchQueue/Records/A.swift", "import LlorchSystem"),
+        ("LlorchQueue/Dispatcher/A.swift", "@preconcurrency import CZMQ"),
+        ("LlorchQueue/Worker/A.swift", "import LlorchSystem"),
         ("LlorchLog/A.swift", "import LlorchProtocol"),
         ("LlorchWorker/A.swift", "import ArgumentParser"),
         ("LlorchHTTP/A.swift", "internal import LlorchEngine"),
@@ -45,7 +49,7 @@ import Testing
         #expect(Rules.importViolations(file).count == 1)
     }
 
-    @Test func foldersOfTheEngineUseOnlyThoseToTheirLeft() {
+    @Test func foldersUseOnlyThoseThatTheyMay() {
         #expect(Rules.folderViolations(sources) == [])
     }
 
@@ -57,6 +61,22 @@ import Testing
     func aTypeFromTheRightIsFound(folder: String, type: String) {
         let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
         let file = SourceFile(path: "Sources/LlorchEngine/\(folder)/Planted.swift", text: text)
+        #expect(Rules.folderViolations(sources + [file]).count == 1)
+    }
+
+    @Test(arguments: [
+        ("ZMQ", "QueueEndpoint"), ("Addresses", "Dispatcher"), ("Records", "ZMQSocket"),
+        ("Records", "JobTable"), ("Dispatcher", "JobTable"), ("Dispatcher", "Outbox"),
+        ("Worker", "Dispatcher"), ("Worker", "DispatcherWorker"), ("Worker", "ZMQMessage"),
+    ])
+    func oneSideOfTheQueueThatUsesTheOtherIsFound(folder: String, type: String) {
+        let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
+        let file = SourceFile(path: "Sources/LlorchQueue/\(folder)/Planted.swift", text: text)
+        #expect(Rules.folderViolations(sources + [file]).count == 1)
+    }
+
+    @Test func aFolderWithoutARuleIsFound() {
+        let file = SourceFile(path: "Sources/LlorchQueue/New/Planted.swift", text: "\n")
         #expect(Rules.folderViolations(sources + [file]).count == 1)
     }
 

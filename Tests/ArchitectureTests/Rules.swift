@@ -27,8 +27,12 @@ enum Rules {
         "LlorchEngine/Tokenizer": ["LlorchJSON", "LlorchProtocol", "Glibc"],
         // exp(3) and log(3).
         "LlorchEngine/Backend": ["LlorchProtocol", "LlorchSystem", "Glibc"],
-        "LlorchQueue": ["LlorchProtocol", "LlorchSystem"],
         "LlorchQueue/ZMQ": ["CZMQ", "Glibc", "LlorchSystem"],
+        "LlorchQueue/Addresses": ["LlorchSystem"],
+        "LlorchQueue/Records": ["LlorchProtocol"],
+        // Its client waits for sockets and for other threads; the state machine imports LlorchProtocol only.
+        "LlorchQueue/Dispatcher": ["LlorchProtocol", "LlorchSystem"],
+        "LlorchQueue/Worker": ["LlorchProtocol"],
         "LlorchLog": ["LlorchSystem", "Logging"],
         "LlorchWorker": [
             "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
@@ -70,6 +74,18 @@ enum Rules {
         ],
     ]
 
+    /// Which folders of the queue a folder may use the types of.
+    ///
+    /// `Dispatcher` and `Worker` are the two sides of the protocol; neither uses the other.
+    static let queueFolders: [String: Set<String>] = [
+        "ZMQ": [],
+        "Addresses": ["ZMQ"],
+        // What is remembered of jobs, on both sides and in the HTTP server's streams.
+        "Records": [],
+        "Dispatcher": ["ZMQ", "Addresses", "Records"],
+        "Worker": ["Records"],
+    ]
+
     /// Where code may touch memory without the compiler's protection, and why.
     static let unsafeCode: Set<String> = [
         "LlorchSystem",  // the calls of the operating system
@@ -95,12 +111,19 @@ enum Rules {
         }
     }
 
-    /// Uses of types of folders that stand to the right.
+    /// Uses of types of folders that a folder may not use.
     static func folderViolations(_ files: [SourceFile]) -> [Violation] {
-        let engine = files.filter { $0.target == "LlorchEngine" }
+        folderViolations(files, target: "LlorchEngine", folders)
+            + folderViolations(files, target: "LlorchQueue", queueFolders)
+    }
+
+    private static func folderViolations(
+        _ files: [SourceFile], target: String, _ folders: [String: Set<String>]
+    ) -> [Violation] {
+        let files = files.filter { $0.target == target }
         var home: [String: String] = [:]
-        for file in engine { for name in file.declaredTypes { home[name] = file.folder } }
-        return engine.flatMap { file -> [Violation] in
+        for file in files { for name in file.declaredTypes { home[name] = file.folder } }
+        return files.flatMap { file -> [Violation] in
             guard let allowed = folders[file.folder] else {
                 return [Violation(file, line: 1, "no rule says what this folder may use")]
             }

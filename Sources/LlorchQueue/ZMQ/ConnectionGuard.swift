@@ -1,45 +1,9 @@
 // Decides whom the CURVE sockets of a context let in: the handler of ZAP (https://rfc.zeromq.org/spec/27/),
 // served by the thread that owns the sockets, between its other work, without waiting.
+// Which keys are allowed: AllowedKeys.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import CZMQ
-import Glibc
-
-/// The keys that may connect: a public key file, or a directory of them.
-package struct AllowedKeys: Sendable, Hashable {
-    package let path: String
-
-    /// Reading them all must not hold the loop up for long.
-    static let maximumCount = 1_024
-
-    package init(path: String) {
-        self.path = path
-    }
-
-    /// Reads them; in a directory, the files with names in `.key`.
-    package func load() throws(CurveKeyError) -> Set<CurvePublicKey> {
-        guard let directory = unsafe opendir(path) else {
-            guard errno == ENOTDIR else {
-                throw CurveKeyError(path, "\(ZMQError(rawValue: errno))")
-            }
-            return [try CurveKeyFile.publicKey(at: path)]
-        }
-        defer { unsafe closedir(directory) }
-        var keys: Set<CurvePublicKey> = []
-        while let entry = unsafe readdir(directory) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                unsafe String(
-                    cString: UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))
-            }
-            guard name.hasSuffix(CurveKeyFile.publicSuffix), !name.hasPrefix(".") else { continue }
-            keys.insert(try CurveKeyFile.publicKey(at: "\(path)/\(name)"))
-            guard keys.count <= Self.maximumCount else {
-                throw CurveKeyError(path, "expected at most \(Self.maximumCount) keys, found more")
-            }
-        }
-        return keys
-    }
-}
 
 /// Answers for each connection whether its key is allowed.
 ///

@@ -1,4 +1,4 @@
-// A socket with one owner. What its options should be: QueueAddresses.swift.
+// A socket with one owner. What its options should be: Addresses/QueueSocket.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import CZMQ

@@ -1,13 +1,12 @@
 // Keeps a second process from taking over an ipc address: libzmq would let it, silently.
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 import LlorchSystem
 
 /// Holds `PATH.lock` while an ipc address is bound, and removes the socket's path at the end.
 package struct AddressLock: ~Copyable {
     private let path: String
-    private let descriptor: Int32
+    private let lock: LockFile
 
     /// Nil for addresses that the system guards itself.
     ///
@@ -15,24 +14,24 @@ package struct AddressLock: ~Copyable {
     package init?(_ endpoint: QueueEndpoint) throws(QueueAddressError) {
         guard endpoint.direction == .bind, let path = endpoint.path else { return nil }
         let lockPath = path + ".lock"
-        let opened = unsafe open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard opened >= 0 else {
-            throw QueueAddressError(
-                endpoint.address, "\(SystemError("open \(lockPath)", errno))")
+        let taken: LockFile?
+        do throws(SystemError) {
+            taken = try LockFile(path: lockPath)
+        } catch {
+            throw QueueAddressError(endpoint.address, "\(error)")
         }
-        guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
-            close(opened)
+        guard let lock = taken else {
             throw QueueAddressError(
                 endpoint.address,
                 "the address is in use (\(lockPath) is held); stop the other process or choose "
                     + "another")
         }
+        self.lock = lock
         self.path = path
-        descriptor = opened
     }
 
     deinit {
-        unsafe unlink(path)
-        close(descriptor)
+        // While the lock is held, so that no successor's socket is removed.
+        SmallFile.remove(path)
     }
 }

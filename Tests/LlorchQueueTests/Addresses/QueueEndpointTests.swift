@@ -5,7 +5,7 @@ import LlorchProtocol
 import LlorchQueue
 import Testing
 
-@Suite struct QueueAddressTests {
+@Suite struct QueueEndpointTests {
     @Test func prefixesSetTheDirection() throws {
         let plain = try QueueEndpoint(parsing: "tcp://127.0.0.1:5601", default: .bind)
         #expect(plain.direction == .bind)

@@ -1,11 +1,11 @@
 // The socket options of the protocol, one by one: each of them keeps a job from being lost. Set in
-// Sources/LlorchQueue/QueueAddresses.swift.
+// Sources/LlorchQueue/Addresses/QueueSocket.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchQueue
 import Testing
 
-@Suite struct SocketOptionTests {
+@Suite struct QueueSocketTests {
     /// What a socket has beside what all have.
     static let own: [(QueueSocket, Set<ZMQSocket.Option>)] = [
         (.workerJobs, [.receiveHighWaterMark(1_000), .maximumMessageSize(1_048_576)]),
