@@ -36,12 +36,17 @@ import Testing
         ("LlorchQueue/Dispatcher/A.swift", "@preconcurrency import CZMQ"),
         ("LlorchQueue/Worker/A.swift", "import LlorchSystem"),
         ("LlorchLog/A.swift", "import LlorchProtocol"),
-        ("LlorchWorker/A.swift", "import ArgumentParser"),
+        ("LlorchWorker/A.swift", ""),
+        ("LlorchWorker/Heart/A.swift", "import LlorchQueue"),
+        ("LlorchWorker/Heart/A.swift", "import Glibc"),
+        ("LlorchWorker/Link/A.swift", "import LlorchEngine"),
+        ("LlorchWorker/Loop/A.swift", "import LlorchJSON"),
+        ("LlorchWorker/Commands/A.swift", "import ArgumentParser"),
         ("LlorchHTTP/A.swift", "internal import LlorchEngine"),
         ("LlorchHTTP/A.swift", "import Glibc"),
         ("LlorchCommandLine/A.swift", "import LlorchWorker"),
         ("LlorchCommandLine/A.swift", "import Glibc"),
-        ("llorch-worker/A.swift", "import NIOCore"),
+        ("llorch-worker/A.swift", "import LlorchEngine"),
         ("llorch-http-shim/A.swift", "internal import LlorchEngine"),
     ])
     func aForbiddenImportIsFound(path: String, line: String) {
@@ -72,6 +77,16 @@ import Testing
     func oneSideOfTheQueueThatUsesTheOtherIsFound(folder: String, type: String) {
         let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
         let file = SourceFile(path: "Sources/LlorchQueue/\(folder)/Planted.swift", text: text)
+        #expect(Rules.folderViolations(sources + [file]).count == 1)
+    }
+
+    @Test(arguments: [
+        ("Heart", "WorkerLink"), ("Link", "WorkerLoop"), ("Loop", "ServeCall"),
+        ("Commands", "BootNumber"),
+    ])
+    func aRoomOfTheWorkerThatUsesALaterOneIsFound(folder: String, type: String) {
+        let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
+        let file = SourceFile(path: "Sources/LlorchWorker/\(folder)/Planted.swift", text: text)
         #expect(Rules.folderViolations(sources + [file]).count == 1)
     }
 
