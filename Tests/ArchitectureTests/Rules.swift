@@ -32,8 +32,8 @@ enum Rules {
         "LlorchQueue/ZMQ": ["CZMQ", "Glibc", "LlorchSystem"],
         "LlorchLog": ["LlorchSystem", "Logging"],
         "LlorchWorker": [
-            "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
-            "Logging", "Glibc",
+            "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+            "LlorchSystem", "Logging", "Glibc",
         ],
         "LlorchHTTP": [
             "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
@@ -79,7 +79,6 @@ enum Rules {
         "LlorchJSON/JSONValue.swift",  // the bytes of a string, hashed
         "LlorchWorker/BootNumber.swift",  // read(2), write(2)
         "llorch-worker/Commands/ModelOptions.swift",  // readlink(2)
-        "llorch-worker/Commands/BenchSession.swift",  // getrusage(2)
     ]
 
     static let maximumLength = 400
