@@ -71,8 +71,8 @@ let package = Package(
         .target(
             name: "LlorchWorker",
             dependencies: [
-                "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
-                .product(name: "Logging", package: "swift-log"),
+                "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+                "LlorchSystem", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .target(

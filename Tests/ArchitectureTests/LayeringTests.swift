@@ -23,7 +23,8 @@ import Testing
         ("LlorchEngine/Cache/A.swift", "import CLlorchKernels"),
         ("LlorchEngine/Tensor/A.swift", "package import LlorchProtocol"),
         ("LlorchEngine/Model/A.swift", "import Foundation"),
-        ("LlorchEngine/Backend/A.swift", "import Logging"),
+        ("LlorchEngine/Generation/A.swift", "import Glibc"),
+        ("LlorchEngine/Measurement/A.swift", "import Logging"),
         ("LlorchEngine/New/A.swift", ""),
         ("LlorchSystem/A.swift", "import LlorchProtocol"),
         ("LlorchSystem/A.swift", "import Logging"),
@@ -62,6 +63,7 @@ import Testing
         ("Tensor", "KVCache"), ("Cache", "TransformerBlock"), ("Layers", "GPT2"),
         ("Layers", "ModelDirectory"), ("Model", "Tokenizer"), ("Model", "CPUBackend"),
         ("Sampling", "Tokenizer"), ("Tokenizer", "Sampler"), ("ModelFile", "CPUBackend"),
+        ("Generation", "PerplexityMeasurement"), ("Measurement", "CPUBackend"),
     ])
     func aTypeFromTheRightIsFound(folder: String, type: String) {
         let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"

@@ -25,8 +25,9 @@ enum Rules {
         "LlorchEngine/Sampling": [],
         "LlorchEngine/ModelFile": ["LlorchJSON", "LlorchProtocol", "Glibc"],
         "LlorchEngine/Tokenizer": ["LlorchJSON", "LlorchProtocol", "Glibc"],
-        // exp(3) and log(3).
-        "LlorchEngine/Backend": ["LlorchProtocol", "LlorchSystem", "Glibc"],
+        "LlorchEngine/Generation": ["LlorchProtocol", "LlorchSystem"],
+        // exp(3) and log(3): perplexities are compared with those of other programs, never token by token.
+        "LlorchEngine/Measurement": ["LlorchProtocol", "LlorchSystem", "Glibc"],
         "LlorchQueue/ZMQ": ["CZMQ", "Glibc", "LlorchSystem"],
         "LlorchQueue/Addresses": ["LlorchSystem"],
         "LlorchQueue/Records": ["LlorchProtocol"],
@@ -63,7 +64,8 @@ enum Rules {
 
     /// Which folders of the engine a folder may use the types of.
     ///
-    /// `Tensor → Cache → Layers → Model → Backend`; files, tokens and sampling join where they are needed.
+    /// `Tensor → Cache → Layers → Model → Generation`; files, tokens and sampling join where they are needed.
+    /// A measurement reads a text with a model and samples nothing.
     static let folders: [String: Set<String>] = [
         "Tensor": [],
         "Cache": ["Tensor"],
@@ -73,9 +75,10 @@ enum Rules {
         // Its files name the sizes and fill the matrices of a model.
         "ModelFile": ["Model", "Layers"],
         "Model": ["Tensor", "Cache", "Layers", "ModelFile"],
-        "Backend": [
+        "Generation": [
             "Tensor", "Cache", "Layers", "Model", "ModelFile", "Tokenizer", "Sampling",
         ],
+        "Measurement": ["Tensor", "Cache", "Layers", "Model", "Tokenizer"],
     ]
 
     /// Which folders of the queue a folder may use the types of.

@@ -6,6 +6,7 @@ import LlorchEngine
 import LlorchJSON
 import LlorchProtocol
 import LlorchSystem
+import LlorchWorker
 
 struct GenerateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -124,7 +125,7 @@ struct GenerateCommand: ParsableCommand {
 
     private func promptText() throws -> String {
         if let promptFile {
-            let bytes = try ReadOnlyFile.contents(of: promptFile, limit: 1 << 20)
+            let bytes = try RegularFile.contents(of: promptFile, limit: 1 << 20)
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw CommandFailure("\(promptFile) is not UTF-8")
             }

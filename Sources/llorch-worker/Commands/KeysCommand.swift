@@ -4,6 +4,7 @@
 import ArgumentParser
 import LlorchQueue
 import LlorchSystem
+import LlorchWorker
 
 struct KeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

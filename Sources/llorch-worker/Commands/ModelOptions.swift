@@ -4,16 +4,10 @@
 import ArgumentParser
 import Glibc
 import LlorchEngine
+import LlorchWorker
 
 extension Precision: ExpressibleByArgument {}
 extension InstructionSet: ExpressibleByArgument {}
-
-/// A sentence for the person at the command line.
-struct CommandFailure: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
-}
 
 struct ModelOptions: ParsableArguments {
     @Option(help: "A Hugging Face GPT-2 directory or a GGUF file; the demo model if not given.")
@@ -80,5 +74,14 @@ enum DemoModel {
             buffer.baseAddress.map { readlink("/proc/self/exe", $0, buffer.count) } ?? 0
         }
         return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+    }
+}
+
+/// Makes a mistake in an option one of the command line, with the usage and exit code 2.
+func validated<Options>(_ make: () throws(CommandFailure) -> Options) throws -> Options {
+    do {
+        return try make()
+    } catch {
+        throw ValidationError(error.description)
     }
 }

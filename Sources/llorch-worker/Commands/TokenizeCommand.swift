@@ -6,6 +6,7 @@ import LlorchEngine
 import LlorchJSON
 import LlorchProtocol
 import LlorchSystem
+import LlorchWorker
 
 struct TokenizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

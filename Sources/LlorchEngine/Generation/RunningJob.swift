@@ -15,7 +15,7 @@ struct RunningJob {
 
     private var piecer: TokenPiecer
     private let endOfText: [TokenID]
-    /// Of `input`, when the job must end: the request's limit or the context's edge (decision D-16).
+    /// Of `input`, when the job must end: the request's limit or the context's edge.
     private let lengthLimit: Int
     private let queuedMilliseconds: Int
     private let startedAt = ContinuousClock.now
@@ -73,8 +73,8 @@ struct RunningJob {
 
     /// Takes a chosen token; returns the piece of text that became safe to show.
     ///
-    /// An end mark is neither counted nor shown (decision D-03); a stop sequence goes before the limit
-    /// when one token meets both (decision D-06).
+    /// An end mark is neither counted nor shown: it is no part of the text. Where one token completes a stop
+    /// sequence and reaches the limit, the stop sequence is the reason given, because it says more.
     mutating func append(_ token: TokenID) throws(TokenizerError) -> TokenEvent.TokenPiece? {
         guard !endOfText.contains(token) else {
             stopReason = .endOfText
@@ -102,9 +102,10 @@ struct RunningJob {
     func endEvent(_ reason: StopReason) -> TokenEvent.End {
         let total = startedAt.duration(to: .now)
         return TokenEvent.End(
-            tokensOut: generatedCount, decodeTimeMilliseconds: (total - prefillTime).milliseconds,
+            tokensOut: generatedCount,
+            decodeTimeMilliseconds: Int((total - prefillTime).wholeMilliseconds),
             stopReason: reason, stopSequenceMatched: piecer.matchedStop,
-            promptTokens: promptCount, prefillMilliseconds: prefillTime.milliseconds)
+            promptTokens: promptCount, prefillMilliseconds: Int(prefillTime.wholeMilliseconds))
     }
 }
 
@@ -124,12 +125,5 @@ extension JobFailure {
         JobFailure(
             .invalidRequest, message,
             errors: [FieldError(field: name, constraint: "valid_ids", message: message)])
-    }
-}
-
-extension Duration {
-    fileprivate var milliseconds: Int {
-        let (seconds, attoseconds) = components
-        return Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000)
     }
 }

@@ -1,8 +1,6 @@
 // How a text longer than the context is cut, so that every token but the first is predicted once.
-// What is done with the windows: PerplexityMeasurement.swift, PrecisionComparison.swift.
+// Reading the windows: WindowReader.swift.
 // SPDX-License-Identifier: Apache-2.0
-
-import LlorchProtocol
 
 /// One window of a text: `inputs` are read, and the tokens after `scored` of them are predicted.
 package struct TextWindow: Hashable, Sendable {
@@ -32,30 +30,4 @@ package struct TextWindow: Hashable, Sendable {
         }
         return windows
     }
-}
-
-/// A model with the cache and the activations to read a window, chunk by chunk.
-struct WindowReader: ~Copyable {
-    let model: GPT2
-    private var cache: KVCache
-    private var activations: Activations
-
-    init(_ model: GPT2, chunkLength: Int?) {
-        self.model = model
-        cache = model.makeCache()
-        activations = model.makeActivations(chunkLength: chunkLength, allLogits: true)
-    }
-
-    mutating func begin() { cache.reset() }
-
-    /// Tokens of the next chunk where `remaining` are left.
-    func chunkCount(of remaining: Int) -> Int { activations.nextChunkCount(of: remaining) }
-
-    mutating func forward(_ ids: Span<TokenID>) {
-        model.forward(ids, cache: &cache, activations: &activations, logits: .all)
-    }
-
-    /// All logits behind a token of the last chunk.
-    @_lifetime(borrow self)
-    func logits(_ row: Int) -> Span<Float> { activations.logits.row(row) }
 }

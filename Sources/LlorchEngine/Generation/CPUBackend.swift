@@ -10,9 +10,9 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
     private enum State {
         /// → `prefilling` by `start`.
         case idle
-        /// Tokens [`first`, …) of the input are in a chunk, blocks below `layer` are done.
+        /// The tokens `chunk` of the input are in the pass, blocks below `layer` are done; `rest` follows.
         /// → itself, `decoding` after the last chunk, `finished`.
-        case prefilling(first: Int, count: Int, layer: Int)
+        case prefilling(chunk: Range<Int>, rest: TokenChunks, layer: Int)
         /// The last token is in the pass, blocks below `layer` are done. → itself, `finished`.
         case decoding(layer: Int)
         /// Events are left to give out, the terminal one last. → `idle`.
@@ -68,7 +68,8 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
         if let end = running.endWithoutGenerating() {
             finish(&running, end)
         } else {
-            state = .prefilling(first: 0, count: chunkCount(from: 0, running), layer: 0)
+            beginChunk(
+                of: TokenChunks(0..<running.input.count, length: activations.chunkLength))
         }
         self.job = running
     }
@@ -80,8 +81,8 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
         case .finished:
             cancel()
             return .finished
-        case .prefilling(let first, let count, let layer):
-            prefill(first: first, count: count, layer: layer)
+        case .prefilling(let chunk, let rest, let layer):
+            prefill(chunk, rest: rest, layer: layer)
         case .decoding(let layer):
             decode(layer: layer)
         }
@@ -96,21 +97,21 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
 
     // MARK: - One step
 
-    private func chunkCount(from first: Int, _ job: borrowing RunningJob) -> Int {
-        activations.nextChunkCount(of: job.input.count - first)
+    private mutating func beginChunk(of chunks: TokenChunks) {
+        var rest = chunks
+        guard let chunk = rest.next() else { return }
+        state = .prefilling(chunk: chunk, rest: rest, layer: 0)
     }
 
-    private mutating func prefill(first: Int, count: Int, layer: Int) {
+    private mutating func prefill(_ chunk: Range<Int>, rest: TokenChunks, layer: Int) {
         guard var job = job else { return }
-        let isLast = first + count == job.input.count
+        let isLast = chunk.upperBound == job.input.count
         runLayer(
-            layer, tokens: job.input.span.extracting(first..<first + count),
-            logits: isLast ? .last : .none)
+            layer, tokens: job.input.span.extracting(chunk), logits: isLast ? .last : .none)
         if layer < loaded.model.blocks.count {
-            state = .prefilling(first: first, count: count, layer: layer + 1)
+            state = .prefilling(chunk: chunk, rest: rest, layer: layer + 1)
         } else if !isLast {
-            let next = first + count
-            state = .prefilling(first: next, count: chunkCount(from: next, job), layer: 0)
+            beginChunk(of: rest)
         } else {
             job.prefillEnded()
             choose(&job)

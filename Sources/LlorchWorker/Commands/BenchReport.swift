@@ -6,18 +6,36 @@ import LlorchJSON
 import LlorchProtocol
 import LlorchSystem
 
+/// What a report tells of the model.
+struct BenchedModel {
+    let name: String
+    let path: String
+    let precision: String
+    let instructionSet: String
+    let contextLength: Int
+    let parameterCount: Int
+    /// Bytes of the weights in memory.
+    let byteCount: Int
+
+    init(_ loaded: LoadedModel, path: String) {
+        name = loaded.facts.name
+        self.path = path
+        precision = loaded.facts.precision
+        instructionSet = loaded.model.kernels.instructionSet.rawValue
+        contextLength = loaded.model.configuration.contextLength
+        parameterCount = loaded.model.parameterCount
+        byteCount = loaded.model.weightByteCount
+    }
+}
+
 /// Collects rows and prints them: Markdown as they come, JSON at the end.
 struct BenchReport {
-    private let facts: ModelFacts
-    private let model: GPT2
-    private let path: String
+    private let model: BenchedModel
     private let json: Bool
     private var writer = JSONWriter()
 
-    init(_ facts: ModelFacts, _ model: GPT2, path: String, json: Bool) {
-        self.facts = facts
+    init(_ model: BenchedModel, json: Bool) {
         self.model = model
-        self.path = path
         self.json = json
         if json {
             writer.beginArray()
@@ -31,16 +49,17 @@ struct BenchReport {
         }
     }
 
-    mutating func add(_ test: BenchTest, nanoseconds: [Double]) {
+    mutating func add(_ test: BenchTest, _ samples: [Duration]) {
+        let nanoseconds = samples.map(\.nanoseconds)
         let rates = nanoseconds.map { Double(test.count) * 1e9 / $0 }
         if json {
             addObject(test, nanoseconds: nanoseconds, rates: rates)
         } else {
             let cells = [
-                "\(facts.name) \(facts.precision)",
-                "\(Self.fixed(Double(model.weightByteCount) / 1_048_576)) MiB",
+                "\(model.name) \(model.precision)",
+                "\(Self.fixed(Double(model.byteCount) / 1_048_576)) MiB",
                 "\(Self.fixed(Double(model.parameterCount) / 1e6)) M",
-                "CPU \(model.kernels.instructionSet.rawValue)", "1", test.name,
+                "CPU \(model.instructionSet)", "1", test.name,
                 "\(Self.fixed(Self.mean(rates))) ± \(Self.fixed(Self.deviation(rates)))",
             ]
             Output.write("| " + cells.joined(separator: " | ") + " |\n")
@@ -56,10 +75,10 @@ struct BenchReport {
     private mutating func addObject(_ test: BenchTest, nanoseconds: [Double], rates: [Double]) {
         writer.beginObject()
         writer.member("backends", "CPU")
-        writer.member("isa", model.kernels.instructionSet.rawValue)
-        writer.member("model_filename", path)
-        writer.member("model_type", "gpt2 \(facts.precision)")
-        writer.member("model_size", model.weightByteCount)
+        writer.member("isa", model.instructionSet)
+        writer.member("model_filename", model.path)
+        writer.member("model_type", "gpt2 \(model.precision)")
+        writer.member("model_size", model.byteCount)
         writer.member("model_n_params", model.parameterCount)
         writer.member("n_threads", 1)
         writer.member("n_prompt", test.prompt)

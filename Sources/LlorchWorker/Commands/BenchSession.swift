@@ -2,10 +2,8 @@
 // let several engines take turns. Says nothing about the others; that is scripts/bench.
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 import LlorchEngine
 import LlorchJSON
-import LlorchProtocol
 import LlorchSystem
 
 struct BenchSession: ~Copyable {
@@ -15,15 +13,7 @@ struct BenchSession: ~Copyable {
     /// What a process is before it loads anything.
     struct Beginning {
         let start = ContinuousClock.now
-        /// The most that was ever resident, shared libraries included.
-        let peakBytes: Int
-
-        init() {
-            var usage = rusage()
-            let isKnown = unsafe getrusage(RUSAGE_SELF.rawValue, &usage) == 0
-            // Linux counts it in KiB.
-            peakBytes = isKnown ? usage.ru_maxrss * 1024 : 0
-        }
+        let peakBytes = ProcessMemory.peakBytes()
     }
 
     /// Tells how long loading took, from the beginning to where a token can be computed.
@@ -49,10 +39,9 @@ struct BenchSession: ~Copyable {
             var writer = JSONWriter()
             writer.beginObject()
             if let test = BenchTest(parsing: line) {
-                // In this order nothing can overflow.
-                if test.depth <= context, test.count <= context - test.depth {
+                if test.fits(contextLength: context) {
                     writer.member("test", test.name)
-                    writer.member("ns", runner.measureOnce(test))
+                    writer.member("ns", runner.measureOnce(test).nanoseconds)
                 } else {
                     writer.member("error", "\(test.name) does not fit a context of \(context)")
                 }

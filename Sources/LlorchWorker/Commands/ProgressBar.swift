@@ -4,19 +4,19 @@
 import LlorchSystem
 
 /// One line that redraws itself and leaves nothing behind.
-final class ProgressBar {
+package final class ProgressBar {
     private let label: String
     private let isShown: Bool
     private var shown = -1
     private static let width = 30
 
-    init(_ label: String) {
+    package init(_ label: String) {
         self.label = label
         isShown = Output.errorIsTerminal
     }
 
     /// - Parameter fraction: 0 to 1.
-    func update(_ fraction: Double) {
+    package func update(_ fraction: Double) {
         let percent = Int(min(max(fraction, 0), 1) * 100)
         guard isShown, percent != shown else { return }
         shown = percent
@@ -27,7 +27,7 @@ final class ProgressBar {
         Output.standardError("\r\(label) \(bar) \(percent) %")
     }
 
-    func clear() {
+    package func clear() {
         if isShown, shown >= 0 { Output.standardError("\r\u{1B}[2K") }
     }
 }

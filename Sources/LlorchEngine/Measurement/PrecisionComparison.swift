@@ -5,11 +5,15 @@
 package import LlorchProtocol
 
 /// Two models of one vocabulary and context, read side by side.
-package struct PrecisionComparison: ~Copyable {
+package struct PrecisionComparison: TextReader, ~Copyable {
     private var model: WindowReader
     private var reference: WindowReader
-    private var distribution: Distribution
-    private var expected: Distribution
+    private var distribution: TokenDistribution
+    private var expected: TokenDistribution
+    private var result = Result()
+
+    var contextLength: Int { model.model.configuration.contextLength }
+    var chunkLength: Int { model.chunkLength }
 
     package struct Result: Sendable {
         /// ln p of ids 1, 2, … by the model and by the reference.
@@ -27,42 +31,44 @@ package struct PrecisionComparison: ~Copyable {
         package var agreement: Double { Double(agreementCount) / Double(divergences.count) }
     }
 
+    /// - Parameters:
+    ///   - model: the model.
+    ///   - reference: what it is compared with.
+    ///   - chunkLength: tokens of a pass; nil takes what both models can take at once.
     package init(_ model: GPT2, reference: GPT2, chunkLength: Int? = nil) {
         precondition(
             model.configuration.vocabularySize == reference.configuration.vocabularySize
                 && model.configuration.contextLength == reference.configuration.contextLength,
             "two models of different shape")
+        // Both read the same chunks, whose preferred length depends on the precision.
+        let chunkLength =
+            chunkLength ?? min(model.preferredChunkLength, reference.preferredChunkLength)
         self.model = WindowReader(model, chunkLength: chunkLength)
         self.reference = WindowReader(reference, chunkLength: chunkLength)
-        distribution = Distribution(of: model)
-        expected = Distribution(of: reference)
+        distribution = TokenDistribution(of: model)
+        expected = TokenDistribution(of: reference)
     }
 
     /// Windows as in `PerplexityMeasurement.logProbabilities`.
     package mutating func compare(
         _ ids: [TokenID], stride: Int, progress: (Double) -> Void = { _ in }
     ) -> Result {
-        var result = Result()
-        let context = model.model.configuration.contextLength
-        for window in TextWindow.covering(tokenCount: ids.count, length: context, stride: stride) {
-            model.begin()
-            reference.begin()
-            var position = window.inputs.lowerBound
-            while position < window.inputs.upperBound {
-                let count = model.chunkCount(of: window.inputs.upperBound - position)
-                model.forward(ids.span.extracting(position..<position + count))
-                reference.forward(ids.span.extracting(position..<position + count))
-                for row in 0..<count where window.scored.contains(position + row) {
-                    add(row, next: ids[position + row + 1], to: &result)
-                }
-                position += count
-                progress(Double(result.divergences.count) / Double(ids.count - 1))
-            }
-        }
+        result = Result()
+        readText(ids, stride: stride, progress: progress)
         return result
     }
 
-    private mutating func add(_ row: Int, next: TokenID, to result: inout Result) {
+    mutating func beginWindow() {
+        model.beginWindow()
+        reference.beginWindow()
+    }
+
+    mutating func read(_ tokens: Span<TokenID>) {
+        model.read(tokens)
+        reference.read(tokens)
+    }
+
+    mutating func score(row: Int, next: TokenID) {
         distribution.set(model, row: row)
         expected.set(reference, row: row)
         result.logProbabilities.append(
