@@ -89,10 +89,8 @@ let package = Package(
         .executableTarget(
             name: "llorch-worker",
             dependencies: [
-                "LlorchCommandLine", "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol",
-                "LlorchQueue", "LlorchSystem", "LlorchWorker",
+                "LlorchCommandLine", "LlorchWorker",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -149,11 +147,21 @@ let package = Package(
                 "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "TestSupport",
             ],
             swiftSettings: settings),
+        // The worker of the fault tests, with known tokens and planned crashes; no part of what is shipped.
+        .executableTarget(
+            name: "stub-worker",
+            dependencies: [
+                "LlorchCommandLine", "LlorchEngine", "LlorchProtocol", "LlorchQueue",
+                "LlorchSystem", "LlorchWorker",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/StubWorker", swiftSettings: settings),
         .testTarget(
             name: "LlorchWorkerTests",
             dependencies: [
                 "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "LlorchWorker",
-                "TestSupport",
+                "TestSupport", "stub-worker",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

@@ -1,4 +1,5 @@
-// @main: arguments in, one command run, an exit code out. What the commands do is in Commands/.
+// The program: its commands, its version, its exit codes. Their arguments are in Commands/, what they do is in
+// LlorchWorker/Commands.
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser

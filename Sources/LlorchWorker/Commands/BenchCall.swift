@@ -2,7 +2,7 @@
 // input, or files to tokenize. Measuring: LlorchEngine/Measurement; printing: BenchReport.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-package import LlorchEngine
+import LlorchEngine
 
 /// The options of `bench` that concern a model.
 package struct BenchOptions: Sendable, Hashable {
@@ -102,20 +102,17 @@ package enum BenchCall {
     ///
     /// - Parameters:
     ///   - options: which rows, and how they are printed.
-    ///   - path: the model's, as the report shows it.
-    ///   - load: loads the model; its time is reported with rows from standard input.
-    /// - Throws: what `load` throws, and `CommandFailure` for rows that do not fit the context.
-    package static func run(
-        _ options: BenchOptions, path: String, load: () throws -> LoadedModel
-    ) throws {
+    ///   - choice: the model; how long it takes to load is reported with rows from standard input.
+    /// - Throws: what cannot be read or loaded, and `CommandFailure` for rows that do not fit the context.
+    package static func run(_ options: BenchOptions, model choice: ModelChoice) throws {
         let beginning = BenchSession.Beginning()
-        let loaded = try load()
+        let loaded = try choice.load()
         if options.fromStandardInput {
             var session = BenchSession(
                 loaded, chunkLength: options.chunkLength, since: beginning)
             return session.run()
         }
-        let model = BenchedModel(loaded, path: path)
+        let model = BenchedModel(loaded, path: try choice.path())
         let tests = try options.tests(for: model)
         var runner = BenchRunner(loaded.model, chunkLength: options.chunkLength)
         var report = BenchReport(model, json: options.json)
@@ -132,10 +129,10 @@ package enum BenchCall {
     ///
     /// - Parameters:
     ///   - options: which files, and how the rows are printed.
-    ///   - path: the model's, of which the tokenizer is enough.
+    ///   - choice: the model; only its tokenizer is read.
     /// - Throws: when the tokenizer or a file cannot be read, or a file is not UTF-8.
-    package static func run(_ options: TokenizerBenchOptions, path: String) throws {
-        let tokenizer = try Tokenizer(model: path)
+    package static func run(_ options: TokenizerBenchOptions, model choice: ModelChoice) throws {
+        let tokenizer = try Tokenizer(model: choice.path())
         var report = TokenizerBenchReport(json: options.json)
         for file in options.files {
             let bench = try TokenizerBench(file: file, documentLength: options.documentLength)

@@ -2,7 +2,7 @@
 // and prints how well they predict it. Measuring: LlorchEngine/Measurement.
 // SPDX-License-Identifier: Apache-2.0
 
-package import LlorchEngine
+import LlorchEngine
 import LlorchJSON
 import LlorchProtocol
 import LlorchSystem
@@ -60,14 +60,12 @@ package enum PerplexityCall {
     ///
     /// - Parameters:
     ///   - options: the text, and what is printed.
-    ///   - load: loads the model, at another precision where one is given.
-    /// - Throws: when a file cannot be read, what `load` throws, and `CommandFailure` for a text that is too
-    ///   short or a stride that is too long.
-    package static func run(
-        _ options: PerplexityOptions, load: (_ other: Precision?) throws -> LoadedModel
-    ) throws {
+    ///   - model: what reads the text; loaded a second time where another precision is compared with.
+    /// - Throws: what cannot be read or loaded, and `CommandFailure` for a text that is too short or a stride
+    ///   that is too long.
+    package static func run(_ options: PerplexityOptions, model: ModelChoice) throws {
         let text = try RegularFile.contents(of: options.file, limit: maximumBytes)
-        let loaded = try load(nil)
+        let loaded = try model.load()
         let context = loaded.model.configuration.contextLength
         guard options.stride ?? 1 <= context else {
             throw CommandFailure(
@@ -82,7 +80,7 @@ package enum PerplexityCall {
         }
         let stride = options.stride ?? context - context / 2
         var report = PerplexityReport(ids: ids)
-        let reference = try options.against.map { try load($0) }
+        let reference = try options.against.map { try model.load(at: $0) }
         let bar = ProgressBar("reading \(options.file)")
         if let reference, let against = options.against {
             var comparison = PrecisionComparison(

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import LlorchCommandLine
 import LlorchWorker
 
 struct BenchCommand: ParsableCommand {
@@ -66,14 +67,14 @@ struct BenchCommand: ParsableCommand {
 
     func run() throws {
         if tokenizer.isEmpty {
-            try BenchCall.run(modelOptions(), path: model.path()) { try model.load() }
+            try BenchCall.run(modelOptions(), model: model.choice())
         } else {
-            try BenchCall.run(tokenizerOptions(), path: model.path())
+            try BenchCall.run(tokenizerOptions(), model: model.choice())
         }
     }
 
     private func modelOptions() throws -> BenchOptions {
-        try validated { () throws(CommandFailure) in
+        try Program.checkUsage {
             try BenchOptions(
                 prompt: prompt, generate: generate, depth: depth, repetitions: repetitions,
                 chunk: chunk, json: json, fromStandardInput: fromStandardInput)
@@ -81,7 +82,7 @@ struct BenchCommand: ParsableCommand {
     }
 
     private func tokenizerOptions() throws -> TokenizerBenchOptions {
-        try validated { () throws(CommandFailure) in
+        try Program.checkUsage {
             try TokenizerBenchOptions(
                 files: tokenizer, documentBytes: documentBytes, repetitions: repetitions, json: json
             )

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import LlorchCommandLine
 import LlorchWorker
 
 struct PerplexityCommand: ParsableCommand {
@@ -52,16 +53,10 @@ struct PerplexityCommand: ParsableCommand {
 
     func validate() throws { _ = try options() }
 
-    func run() throws {
-        try PerplexityCall.run(options()) { other in
-            var model = model
-            model.precision = other ?? model.precision
-            return try model.load()
-        }
-    }
+    func run() throws { try PerplexityCall.run(options(), model: model.choice()) }
 
     private func options() throws -> PerplexityOptions {
-        try validated { () throws(CommandFailure) in
+        try Program.checkUsage {
             try PerplexityOptions(
                 file: file, specialTokens: specialTokens, tokens: tokens, stride: stride,
                 against: against, chunk: chunk, json: json, perToken: perToken)

@@ -1,4 +1,4 @@
-// What a worker is told at its start. Read from arguments elsewhere; passed on as values.
+// What a worker is told at its start, as values. From the texts of a command line: Commands/ServeCall.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchQueue
@@ -9,23 +9,22 @@ package struct WorkerOptions: Sendable {
     package var jobs: QueueEndpoint
     package var control: QueueEndpoint
     package var events: QueueEndpoint
-    /// Nil lets everyone in who reaches the sockets.
+    /// Keys and allowed peers; nil lets in whoever reaches the sockets.
     package var security: QueueSecurity?
     /// The jobs address as a dispatcher reaches it; nil is the bound one.
     package var advertisedJobs: String?
+    /// The control address as a dispatcher reaches it; nil is the bound one.
     package var advertisedControl: String?
-    /// Milliseconds that a running job may still take after SIGTERM.
-    package var drainTimeout: Int64 = 5_000
+    /// How long a running job may still take after SIGTERM.
+    package var drainTimeout = Duration.seconds(5)
     /// Where the last boot number is kept, so that a clock set back does not make this process older, and
-    /// the id of the running job, so that the next process can tell what this one died in.
+    /// the id of the running job, so that the next process can tell in which job this one died.
     package var stateDirectory: String?
     package var limits = JobTable.Limits()
     /// Bytes of events that may wait for their reader.
     package var outboxLimit = 16 << 20
-    /// Milliseconds that a job waits for the reader of its events before it is given up.
-    package var stallTimeout: Int64 = 60_000
-    /// Where the fault tests have the process killed.
-    package var crashPlan: CrashPlan?
+    /// How long a job waits for the reader of its events before it is given up.
+    package var stallTimeout = Duration.seconds(60)
 
     package init(
         name: String, jobs: QueueEndpoint, control: QueueEndpoint, events: QueueEndpoint

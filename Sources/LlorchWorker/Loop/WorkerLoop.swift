@@ -1,4 +1,5 @@
 // The worker's life: announce, load, run jobs one after another, leave when asked.
+// One job: JobRunner.swift. Leaving: Leaving.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchEngine
@@ -19,40 +20,43 @@ package enum WorkerLoop {
     /// - Parameters:
     ///   - options: names, addresses and limits.
     ///   - shutdown: `ShutdownSignal.handlingTermination()` in a process of its own.
-    ///   - logger: told counts and times, never text.
-    ///   - clock: monotonic microseconds.
+    ///   - logger: told counts and times, never prompts or answers; given the worker's name.
+    ///   - clock: time since some moment that stays the same; never goes back.
+    ///   - onStage: told what the loop comes by, on the calling thread.
     ///   - makeBackend: loads the model, calling its argument now and then.
     /// - Throws: what `makeBackend` throws, `QueueAddressError` for an address that cannot be used,
     ///   `SystemError` or `ZMQError`.
     package static func run<Backend: InferenceBackend & ~Copyable>(
         _ options: WorkerOptions, shutdown: ShutdownSignal, logger: Logger,
-        clock: @escaping () -> Int64 = MonotonicClock.microseconds,
+        clock: @escaping () -> Duration = MonotonicClock.now,
+        onStage: @escaping StageObserver = { _ in },
         makeBackend: (_ progress: @escaping Progress) throws -> Backend
     ) throws {
-        let link = try WorkerLink(options, shutdown: shutdown, logger: logger, clock: clock)
-        try link.wait(atMost: 0)
+        let link = try WorkerLink(
+            options, shutdown: shutdown, logger: logger, clock: clock, observe: onStage)
+        try link.wait(atMost: .zero)
         var backend: Backend
         do {
             backend = try makeBackend { fraction in
                 try link.noteLoading(fraction)
-                if link.isDraining { throw LoadInterrupted() }
+                if link.departure.isDraining { throw LoadInterrupted() }
             }
         } catch is LoadInterrupted {
-            try link.leave(reason: "shutdown while loading")
+            try Leaving.leave(link, reason: "shutdown while loading")
             return
         } catch {
             link.beginDrain()
-            try link.leave(reason: "the model could not be loaded")
+            try Leaving.leave(link, reason: "the model could not be loaded")
             throw error
         }
         try link.noteLoaded(backend.facts)
-        while !link.isDraining {
+        while !link.departure.isDraining {
             if link.table.queuedCount > 0 {
                 try JobRunner.runNext(&backend, link)
             } else {
                 try link.wait()
             }
         }
-        try link.leave(reason: "drained")
+        try Leaving.leave(link, reason: "drained")
     }
 }

@@ -1,5 +1,5 @@
 // The engine of the fault tests: sleeps instead of computing, and every token is known beforehand.
-// Its counterpart, which says what a stream must be, is Tests/fault/oracle.py.
+// What a stream must be is said by oracle.py of the fault tests.
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
@@ -21,11 +21,11 @@ package struct StubBackend: InferenceBackend {
     /// Ids made, those of `resume_ids` included, and how many of them were given out.
     private var made = 0
     private var given = 0
-    private var dueAt: Int64 = 0
+    private var dueAt = Duration.zero
 
     private static let vocabularySize = 50_257
-    /// Milliseconds of sleep in one step: the worker looks at its sockets in between.
-    private static let slice: Int64 = 5
+    /// The longest sleep of one step: the worker looks at its sockets between two steps.
+    private static let slice = Duration.milliseconds(5)
 
     private enum Trap {
         case crash(Int)
@@ -53,10 +53,11 @@ package struct StubBackend: InferenceBackend {
     package static func load(
         _ options: StubOptions, progress: (Double) throws -> Void
     ) throws -> StubBackend {
-        let step = Int(slice)
-        for time in stride(from: 0, to: options.load, by: step) {
-            try progress(Double(time) / Double(options.load))
-            sleep(milliseconds: Int64(step))
+        var time = Duration.zero
+        while time < options.load {
+            try progress(time / options.load)
+            sleep(slice)
+            time += slice
         }
         return StubBackend(options)
     }
@@ -94,7 +95,7 @@ package struct StubBackend: InferenceBackend {
         trap = Trap(prompt: job.prompt)
         made = job.resumeIDs.count
         given = made
-        dueAt = Self.now + Int64(options.prefill)
+        dueAt = MonotonicClock.now() + options.prefill
         pending = [
             .started(
                 TokenEvent.Started(
@@ -114,13 +115,13 @@ package struct StubBackend: InferenceBackend {
                         tokensOut: made, decodeTimeMilliseconds: 0, stopReason: .maximumTokens,
                         promptTokens: job.prompt.utf8.count, prefillMilliseconds: 0)))
         }
-        let left = dueAt - Self.now
-        if left > 0 {
-            Self.sleep(milliseconds: min(left, Self.slice))
+        let left = dueAt - MonotonicClock.now()
+        if left > .zero {
+            Self.sleep(min(left, Self.slice))
             return .working
         }
         spring()
-        dueAt = Self.now + Int64(options.token)
+        dueAt = MonotonicClock.now() + options.token
         made += 1
         if made < job.maximumTokens, Self.isHeld(job.id, made - 1) { return .working }
         let ids = (given..<made).map { Self.token(job.id, $0) }
@@ -140,14 +141,12 @@ package struct StubBackend: InferenceBackend {
     private func spring() {
         switch trap {
         case .crash(made): kill(getpid(), SIGKILL)
-        case .hang(made): while true { Self.sleep(milliseconds: 1_000) }
+        case .hang(made): while true { Self.sleep(.seconds(1)) }
         default: break
         }
     }
 
-    private static var now: Int64 { MonotonicClock.microseconds() / 1_000 }
-
-    private static func sleep(milliseconds: Int64) {
-        usleep(UInt32(clamping: milliseconds) * 1_000)
+    private static func sleep(_ time: Duration) {
+        usleep(UInt32(clamping: time.wholeMicroseconds))
     }
 }

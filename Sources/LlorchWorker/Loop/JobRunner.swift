@@ -4,6 +4,7 @@
 import LlorchEngine
 import LlorchProtocol
 import LlorchQueue
+import LlorchSystem
 import Logging
 
 enum JobRunner {
@@ -27,7 +28,7 @@ enum JobRunner {
         let begin = link.now
         let last = try run(job, next.queuedMilliseconds, &backend, link)
         logger.info(
-            "job ended", metadata: last.summary(milliseconds: link.now - begin))
+            "job ended", metadata: last.summary(after: link.now - begin))
     }
 
     /// Answers with the terminal event, nil where the table chose it.
@@ -45,15 +46,15 @@ enum JobRunner {
         defer { backend.cancel() }
         var isStarted = false
         while true {
-            try link.tick()
+            try link.look()
             guard link.table.running != nil else { return nil }
             if link.outbox.isFull {
-                try link.pause()
+                try Pause.wait(link)
                 continue
             }
             switch backend.step() {
             case .working:
-                link.pass(.prefill)
+                link.observe(.stepDone)
             case .event(let event) where follows(event, isStarted: isStarted):
                 isStarted = true
                 try link.emit(event)
@@ -86,8 +87,8 @@ enum JobRunner {
 
 extension TokenEvent? {
     /// What a log may say of an end: counts and codes, no text.
-    fileprivate func summary(milliseconds: Int64) -> Logger.Metadata {
-        var summary: Logger.Metadata = ["total_ms": "\(milliseconds)"]
+    fileprivate func summary(after total: Duration) -> Logger.Metadata {
+        var summary: Logger.Metadata = ["total_ms": "\(total.wholeMilliseconds)"]
         switch self {
         case .end(let end):
             summary["outcome"] = "\(end.stopReason.rawValue)"

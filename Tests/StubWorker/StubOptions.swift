@@ -1,16 +1,17 @@
-// `--engine stub:ms=5,prefill=20`: how the engine of the fault tests behaves. Not for production; no job
-// can choose it, only the command line. What it answers: StubBackend.swift.
+// `--engine stub:ms=5,prefill=20`: how the engine of the fault tests behaves. What it answers: StubBackend.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchQueue
 
 /// What a `--engine` text says.
 package struct StubOptions: Sendable, Hashable {
-    /// Milliseconds until a token, until the first one, and until the model is loaded.
-    package var token = 5
-    package var prefill = 0
-    package var load = 0
-    /// Limits of the job table, so that the tests can see what happens without replay or tombstones.
+    /// Time from one token to the next.
+    package var token = Duration.milliseconds(5)
+    /// Time until the first token.
+    package var prefill = Duration.zero
+    /// Time until the model is loaded.
+    package var load = Duration.zero
+    /// Limits of the job table, so that tests can see what happens without replay or tombstones.
     package var limits = JobTable.Limits()
 
     /// Reads `stub`, or `stub:` with a list of `name=number`.
@@ -26,9 +27,9 @@ package struct StubOptions: Sendable, Hashable {
                 throw StubOptionError("\"\(setting)\" is not name=number, 0 to 1000000")
             }
             switch pair[0] {
-            case "ms": token = number
-            case "prefill": prefill = number
-            case "load": load = number
+            case "ms": token = .milliseconds(number)
+            case "prefill": prefill = .milliseconds(number)
+            case "load": load = .milliseconds(number)
             case "replay": limits.finished = number
             case "tombstones": limits.tombstones = number
             default:
