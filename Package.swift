@@ -142,6 +142,12 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "LlorchLogTests",
+            dependencies: [
+                "LlorchLog", "LlorchSystem", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "LlorchQueueTests",
             dependencies: [
                 "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "TestSupport",

@@ -26,7 +26,7 @@ package struct LogOptions: ParsableArguments {
     }
 
     private func handler(label: String) -> any LogHandler {
-        var handler = StreamLogHandler(label: label, stream: LogStream.standardError)
+        var handler = SafeLogHandler(label: label, stream: LogStream.standardError)
         handler.logLevel = logLevel
         return handler
     }
