@@ -35,7 +35,7 @@ import Testing
         ("LlorchQueue/Addresses/A.swift", "import Glibc"),
         ("LlorchQueue/Records/A.swift", "import LlorchSystem"),
         ("LlorchQueue/Dispatcher/A.swift", "@preconcurrency import CZMQ"),
-        ("LlorchQueue/Worker/A.swift", "import LlorchSystem"),
+        ("LlorchQueue/Worker/A.swift", "import Glibc"),
         ("LlorchLog/A.swift", "import LlorchProtocol"),
         ("LlorchWorker/A.swift", ""),
         ("LlorchWorker/Heart/A.swift", "import LlorchQueue"),

@@ -65,9 +65,6 @@ final class WorkerLink {
 
     var now: Duration { clock() }
 
-    /// The time as the state machines of the queue take it.
-    private var milliseconds: Int64 { clock().wholeMilliseconds }
-
     // MARK: - Model
 
     func noteLoading(_ fraction: Double) throws(ZMQError) {
@@ -85,7 +82,7 @@ final class WorkerLink {
     // MARK: - Jobs
 
     func startNext() -> (job: GenerationJob, queuedMilliseconds: Int)? {
-        let next = table.startNext(now: milliseconds)
+        let next = table.startNext(now: now)
         if let next { heart.noteRunning(next.job.id) }
         return next
     }
@@ -98,7 +95,7 @@ final class WorkerLink {
         // Before anyone hears of the end: if the process dies after it, the job is not the cause.
         if event.isTerminal { heart.noteRunning(nil) }
         observe(.eventBegins(event))
-        outbox.append(table.record(event, now: milliseconds))
+        outbox.append(table.record(event, now: now))
         try flush()
         observe(.eventEnded(event))
     }
@@ -106,7 +103,7 @@ final class WorkerLink {
     /// Ends the running job with a failure that is not the engine's; the event leaves with the next flush.
     func giveUp(_ failure: JobFailure) {
         guard table.running != nil else { return }
-        outbox.append(table.record(.error(failure), now: milliseconds))
+        outbox.append(table.record(.error(failure), now: now))
     }
 
     // MARK: - Looks
@@ -123,7 +120,7 @@ final class WorkerLink {
         try flush()
         let now = now
         var end = heart.nextBeat
-        if let due = table.nextDue { end = min(end, .milliseconds(due)) }
+        if let due = table.nextDue { end = min(end, due) }
         if let deadline = departure.deadline { end = min(end, deadline) }
         if let limit { end = min(end, now + limit) }
         try sockets.wait(
@@ -151,7 +148,7 @@ final class WorkerLink {
             if clock() - begin >= budget { break }
         }
         let tookJob = table.queuedCount > known
-        outbox.append(table.expire(now: milliseconds))
+        outbox.append(table.expire(now: now))
         if departure.isOver(now) {
             giveUp(JobFailure(.shutdown, "the worker leaves; send the job to another"))
         }
@@ -166,12 +163,12 @@ final class WorkerLink {
         observe(.messageReceived)
         do throws(WireError) {
             let message = try DispatcherMessage(parsing: bytes.bytes)
-            let answers = table.receive(message, now: milliseconds)
+            let answers = table.receive(message, now: now)
             if case .job = message { observe(.jobDecided) }
             outbox.append(answers)
             if message == .drain { beginDrain() }
         } catch {
-            outbox.append(table.refuse(error, now: milliseconds))
+            outbox.append(table.refuse(error, now: now))
         }
     }
 
@@ -213,7 +210,7 @@ final class WorkerLink {
         heart.hurry(now)
         heart.noteLeaving()
         logger.notice("draining", metadata: ["queued": "\(table.queuedCount)"])
-        outbox.append(table.drain(now: milliseconds))
+        outbox.append(table.drain(now: now))
         observe(.draining)
     }
 

@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchQueue
-import LlorchSystem
 
 /// Opened sockets, used by one thread, closed when their owner lets go.
 final class WorkerSockets {
@@ -24,7 +23,7 @@ final class WorkerSockets {
     init(_ options: WorkerOptions, now: Duration) throws {
         context = try ZMQContext()
         // Before the first socket: without a guard, sockets with keys would let everyone in.
-        connections = try options.security?.makeGuard(in: context, now: now.wholeMilliseconds)
+        connections = try options.security?.makeGuard(in: context, now: now)
         jobsLock = try AddressLock(options.jobs)
         controlLock = try AddressLock(options.control)
         jobs = try QueueSocket.workerJobs.open(options.jobs, in: context, options.security)
@@ -52,7 +51,7 @@ final class WorkerSockets {
 
     /// Answers whom libzmq asks about.
     func serveConnections(now: Duration) throws(ZMQError) {
-        try connections?.serve(now: now.wholeMilliseconds)
+        try connections?.serve(now: now)
     }
 
     /// Connections that were not let in, and the newest of them.
@@ -80,30 +79,18 @@ final class WorkerSockets {
         connections?.watch(in: &poller)
         if wantsToSend { poller.add(events, .writable) }
         poller.add(descriptor: descriptor)
-        try poller.wait(milliseconds: limit.pollMilliseconds)
+        try poller.wait(atMost: limit)
     }
 
     /// Waits until an event could be sent, or the time is over; messages wait meanwhile.
     func waitForRoom(atMost limit: Duration) throws(ZMQError) {
         var poller = ZMQPoller()
         poller.add(events, .writable)
-        try poller.wait(milliseconds: limit.pollMilliseconds)
+        try poller.wait(atMost: limit)
     }
 
     /// How long closing may still spend on sending what libzmq has taken.
     func setLinger(_ time: Duration) throws(ZMQError) {
-        try events.set(.linger(Int32(clamping: time.wholeMilliseconds)))
-    }
-}
-
-extension Duration {
-    /// Whole milliseconds for poll(2), rounded up so that what is due then is due after the wait.
-    fileprivate var pollMilliseconds: Int {
-        guard self > .zero else { return 0 }
-        let (seconds, attoseconds) = components
-        guard seconds < 1_000_000 else { return 1_000_000_000 }
-        let attosecondsPerMillisecond: Int64 = 1_000_000_000_000_000
-        let fraction = (attoseconds + attosecondsPerMillisecond - 1) / attosecondsPerMillisecond
-        return Int(seconds * 1_000 + fraction)
+        try events.set(.linger(time))
     }
 }

@@ -8,7 +8,7 @@ enum Leaving {
     /// How long leaving may still take after a second signal.
     private static let stopPatience = Duration.milliseconds(500)
     /// How long readers and acknowledgements are waited for, and how long closing may send.
-    private static let patience = Duration.milliseconds(QueueSocket.drainLinger)
+    private static let patience = QueueSocket.drainLinger
 
     /// Sends what waits and `bye`; afterwards the sockets may be closed.
     static func leave(_ link: WorkerLink, reason: String) throws(ZMQError) {
