@@ -8,7 +8,7 @@ import LlorchWorker
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct DispatcherClientTests {
+@Suite(.timeLimit(.minutes(10))) struct DispatcherClientTests {
     @Test func jobsOfManyClientsRunOnTwoWorkersOnce() throws {
         let fleet = try Fleet()
         try fleet.addWorker("w1")

@@ -9,7 +9,7 @@ import LlorchWorker
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct LeavingTests {
+@Suite(.timeLimit(.minutes(10))) struct LeavingTests {
     @Test func drainHandsBackWhatWaitsAndEndsWhatRuns() throws {
         let gate = Gate()
         let loop = try LoopUnderTest { _ in

@@ -25,6 +25,12 @@ final class LoopUnderTest {
     private let ended: Ended
     private let endedWakeUp: WakeUp
 
+    /// The loop's clock, and who is told what it comes by.
+    struct Watch: Sendable {
+        var clock: @Sendable () -> Duration = { MonotonicClock.now() }
+        var onStage: @Sendable (WorkerStage) -> Void = { _ in }
+    }
+
     /// How the loop ended, told by its thread.
     final class Ended: Sendable {
         let result = Mutex<Result<Void, any Error>?>(nil)
@@ -34,6 +40,7 @@ final class LoopUnderTest {
     init(
         limits: JobTable.Limits = .init(), outboxLimit: Int = 16 << 20,
         drainTimeout: Duration = .seconds(5), stallTimeout: Duration = .seconds(60),
+        watch: Watch = Watch(),
         makeBackend: @escaping @Sendable (WorkerLoop.Progress) throws -> ScriptedBackend = { _ in
             ScriptedBackend()
         }
@@ -54,7 +61,7 @@ final class LoopUnderTest {
         endedWakeUp = try WakeUp()
         jobsSocket = try ZMQSocket(.push, in: context)
         controlSocket = try ZMQSocket(.push, in: context)
-        start(options, makeBackend)
+        start(options, watch, makeBackend)
         let status = try waitForStatus { _ in true }
         jobsSocket = try QueueSocket.dispatcherJobs.open(
             QueueEndpoint(parsing: status.jobs, default: .connect), in: context)
@@ -65,7 +72,7 @@ final class LoopUnderTest {
     }
 
     private func start(
-        _ options: WorkerOptions,
+        _ options: WorkerOptions, _ watch: Watch,
         _ makeBackend: @escaping @Sendable (WorkerLoop.Progress) throws -> ScriptedBackend
     ) {
         let (ended, wakeUp, shutdown) = (ended, endedWakeUp, shutdown)
@@ -73,8 +80,8 @@ final class LoopUnderTest {
             let result = Result {
                 try WorkerLoop.run(
                     options, shutdown: shutdown,
-                    logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-                ) { progress in try makeBackend(progress) }
+                    logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                    clock: watch.clock, onStage: watch.onStage, makeBackend: makeBackend)
             }
             ended.result.withLock { $0 = result }
             wakeUp.signal()

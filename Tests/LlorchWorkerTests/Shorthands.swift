@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol
+import LlorchSystem
 import Logging
+import Synchronization
 import TestSupport
 
 func job(_ id: String, tokens: Int = 4, deadline: UInt32? = nil) -> GenerationJob {
@@ -79,4 +81,19 @@ extension LoopUnderTest {
             return nil
         }
     }
+}
+
+/// A clock that a test moves forward.
+final class MovedClock: Sendable {
+    private let moved = Mutex(Duration.zero)
+    private let isRunning: Bool
+
+    /// With `isRunning`, the time of the machine goes by too; without, only what the test adds.
+    init(isRunning: Bool) { self.isRunning = isRunning }
+
+    func now() -> Duration {
+        moved.withLock { $0 } + (isRunning ? MonotonicClock.now() : .zero)
+    }
+
+    func pass(_ time: Duration) { moved.withLock { $0 += time } }
 }

@@ -1,5 +1,5 @@
-// A worker whose events nobody reads: it pauses, goes on, or gives the job up. Minutes pass by moving the
-// worker's clock.
+// A worker whose events nobody reads: it pauses, goes on, or gives the job up. Minutes pass because the tests move
+// the worker's clock.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchEngine
@@ -12,12 +12,13 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct StallTests {
+@Suite(.timeLimit(.minutes(10))) struct StallTests {
     @Test func aReaderWhoComesBackInTimeMissesNothing() throws {
-        let worker = try UnreadWorker()
+        // An hour, so that the ten minutes that are left of it outlast any pause of a busy machine.
+        let worker = try UnreadWorker(stallTimeout: .seconds(60 * 60))
         try worker.send(job("a", tokens: 2_048))
         try worker.waitForStall()
-        worker.pass(seconds: 50)
+        worker.clock.pass(.seconds(50 * 60))
         // A heartbeat may follow the end.
         let events = try worker.read { $0.contains { $0.isTerminal } }
         let statuses = events.compactMap(\.status)
@@ -39,7 +40,7 @@ import Testing
         let worker = try UnreadWorker()
         try worker.send(job("a", tokens: 2_048))
         try worker.waitForStall()
-        worker.pass(seconds: 61)
+        worker.clock.pass(.seconds(61))
         try worker.waitForEnd(of: "a")
         // The worker itself goes on, and still has the one end of the job to tell.
         let events = try worker.read { events in events.contains { $0.isTerminal } }
@@ -68,8 +69,6 @@ import Testing
 private final class UnreadWorker {
     /// What the worker's thread tells and is told.
     final class Shared: Sendable {
-        /// Seconds by which the worker's clock is ahead.
-        let passed = Atomic<Int64>(0)
         let log = Mutex<[String]>([])
         let isOver = Atomic<Bool>(false)
         let news: WakeUp
@@ -95,6 +94,7 @@ private final class UnreadWorker {
         }
     }
 
+    let clock = MovedClock(isRunning: true)
     private let shared: Shared
     private let folder: TemporaryDirectory
     private let context: ZMQContext
@@ -102,7 +102,7 @@ private final class UnreadWorker {
     private var events: ZMQSocket?
     private let shutdown: ShutdownSignal
 
-    init() throws {
+    init(stallTimeout: Duration = WorkerOptions.standardStallTimeout) throws {
         shared = try Shared()
         let folder = try TemporaryDirectory()
         self.folder = folder
@@ -116,9 +116,10 @@ private final class UnreadWorker {
             events: try endpoint("connect", "events"))
         // Far less than the longest job allowed, however well its tokens are merged.
         options.outboxLimit = 4_000
+        options.stallTimeout = stallTimeout
         jobs = try QueueSocket.dispatcherJobs.open(try endpoint("connect", "jobs"), in: context)
         try jobs.set(.linger(.seconds(1)))
-        DetachedThread { [shared, shutdown, options] in
+        DetachedThread { [shared, clock, shutdown, options] in
             defer {
                 shared.isOver.store(true, ordering: .sequentiallyConsistent)
                 shared.news.signal()
@@ -126,9 +127,7 @@ private final class UnreadWorker {
             try? WorkerLoop.run(
                 options, shutdown: shutdown,
                 logger: Logger(label: "test") { _ in Listener(shared: shared) },
-                clock: {
-                    MonotonicClock.now() + .seconds(shared.passed.load(ordering: .relaxed))
-                }
+                clock: clock.now
             ) { _ in ScriptedBackend() }
         }.start()
     }
@@ -146,10 +145,6 @@ private final class UnreadWorker {
             poller.add(jobs, .writable)
             try poller.wait(atMost: .seconds(1))
         }
-    }
-
-    func pass(seconds: Int64) {
-        shared.passed.add(seconds, ordering: .sequentiallyConsistent)
     }
 
     func waitForStall() throws { waitForLog { $0.contains("is paused") } }

@@ -8,7 +8,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct WorkerLoopTests {
+@Suite(.timeLimit(.minutes(10))) struct WorkerLoopTests {
     @Test func aJobIsAcceptedStartedAnsweredAndEnded() throws {
         let loop = try LoopUnderTest()
         try loop.send(.job(job("a", tokens: 3), attempt: 1))
@@ -151,11 +151,18 @@ import Testing
     }
 
     @Test func deadlinesHoldBehindARunningJob() throws {
-        let loop = try LoopUnderTest { _ in ScriptedBackend(script: { _ in .endless }) }
-        try loop.send(.job(job("running", deadline: 600), attempt: 1))
-        try loop.send(.job(job("queued", deadline: 100), attempt: 1))
+        let clock = MovedClock(isRunning: true)
+        let loop = try LoopUnderTest(watch: .init(clock: clock.now)) { _ in
+            ScriptedBackend(script: { _ in .endless })
+        }
+        let minute: UInt32 = 60_000
+        try loop.send(.job(job("running", deadline: 60 * minute), attempt: 1))
+        try loop.send(.job(job("queued", deadline: 10 * minute), attempt: 1))
+        try loop.wait { events in events.count { $0.isAcceptance } == 2 }
+        clock.pass(.seconds(11 * 60))
         #expect(try loop.terminal(of: "queued").failure == .inferenceTimeout)
         #expect(loop.jobEvents("running").allSatisfy { !$0.isTerminal })
+        clock.pass(.seconds(50 * 60))
         #expect(try loop.terminal(of: "running").failure == .inferenceTimeout)
     }
 

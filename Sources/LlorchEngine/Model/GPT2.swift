@@ -57,8 +57,16 @@ package struct GPT2: Sendable {
     /// 6 and 4 rows. Quantized weights are read so quickly that half as many rows lose nothing, and their
     /// buffers are smaller.
     package var preferredChunkLength: Int {
-        let width = configuration.hiddenSize
-        let operations = 2 * (4 * width * width + 2 * width * configuration.feedForwardSize)
+        Self.preferredChunkLength(
+            hiddenSize: configuration.hiddenSize, feedForwardSize: configuration.feedForwardSize,
+            precision: precision)
+    }
+
+    /// The same for a model of these sizes, loaded or not.
+    package static func preferredChunkLength(
+        hiddenSize width: Int, feedForwardSize: Int, precision: Precision
+    ) -> Int {
+        let operations = 2 * (4 * width * width + 2 * width * feedForwardSize)
         let limit = precision == .q8 || precision == .q4 ? 132 : 264
         return max(24, min(limit, 4_000_000_000 / operations / 12 * 12))
     }

@@ -24,7 +24,8 @@ package struct WorkerOptions: Sendable {
     /// Bytes of events that may wait for their reader.
     package var outboxLimit = 16 << 20
     /// How long a job waits for the reader of its events before it is given up.
-    package var stallTimeout = Duration.seconds(60)
+    package var stallTimeout = standardStallTimeout
+    package static let standardStallTimeout = Duration.seconds(60)
 
     package init(
         name: String, jobs: QueueEndpoint, control: QueueEndpoint, events: QueueEndpoint
