@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchSystem
-public import Logging
+package import Logging
 
 /// Escapes and cuts every message and every value, so that no caller can forget to.
 ///

@@ -1,4 +1,4 @@
-// Room for connections: half-open ones hold a descriptor each until the handshake interval is over.
+// Raises the limit of open descriptors: each half-open connection holds one until its handshake times out.
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
@@ -7,7 +7,9 @@ package enum DescriptorLimit {
     /// Enough for a thousand new half-open connections a second and everything else.
     private static let wanted: rlim_t = 8_192
 
-    /// Raises the soft limit as far as it is useful and permitted; libzmq waits with epoll, not select.
+    /// Raises the soft limit as far as is useful and permitted.
+    ///
+    /// No descriptor is too high for libzmq, which waits with epoll and not with select.
     package static func raise() {
         var limit = rlimit()
         guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0,

@@ -1,20 +1,18 @@
-// Where log lines go, so that a log which takes none cannot hold up or end its process.
-// What is logged, and when, is up to whoever has a Logger.
+// Writes log lines without blocking; drops and counts lines that the reader cannot take. How a line looks: LlorchLog.
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
 import Synchronization
 
-/// A descriptor, usually standard error, as the stream of a `StreamLogHandler`.
+/// A descriptor, usually standard error, as the stream of a log handler.
 ///
-/// A line that would have to wait for the reader of a pipe, or finds no room on a disk, is left out. Once
-/// lines are taken again, the first comes behind one that says how many are missing. Not for output that
-/// must be whole.
+/// A line is left out if it would have to wait for the reader of a pipe, or if the disk is full. The next line that
+/// can be written is preceded by a line that says how many are missing. Not for output that must be whole.
 package final class LogStream: TextOutputStream, Sendable {
     private struct State {
-        /// Lines left out since the last that were told.
+        /// Lines left out that no line has told of yet.
         var missing = 0
-        /// Whether the last line taken was cut.
+        /// Whether only a part of the last line was written.
         var isCut = false
     }
 
@@ -23,14 +21,14 @@ package final class LogStream: TextOutputStream, Sendable {
 
     package static let standardError = LogStream(descriptor: STDERR_FILENO)
 
-    /// The descriptor stays the caller's, open as long as this is used.
+    /// The caller owns the descriptor, and keeps it open as long as this stream is used.
     package init(descriptor: Int32) {
         self.descriptor = descriptor
-        // A reader that went away is a line that is missing, not the end of the process.
+        // If the reader has gone, lines are missing; the process goes on.
         signal(SIGPIPE, SIG_IGN)
     }
 
-    /// Writes one line, with its newline, or leaves it out.
+    /// Writes one line, its newline included, or leaves the line out.
     package func write(_ line: String) {
         state.withLock { state in
             if state.missing > 0 {
@@ -47,7 +45,7 @@ package final class LogStream: TextOutputStream, Sendable {
         }
     }
 
-    /// Whether all of it was taken.
+    /// Whether the whole line was written.
     private func send(_ line: String, _ state: inout State) -> Bool {
         var rest = Array((state.isCut ? "\n" + line : line).utf8)[...]
         let whole = rest.count
@@ -67,7 +65,7 @@ package final class LogStream: TextOutputStream, Sendable {
         return rest.isEmpty
     }
 
-    /// Files always are; pipes and terminals are while they have room.
+    /// Files are always ready; pipes and terminals are ready while they have room.
     private var isReady: Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         return unsafe poll(&entry, 1, 0) == 1 && entry.revents & Int16(POLLOUT) != 0

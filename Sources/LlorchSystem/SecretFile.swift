@@ -1,5 +1,5 @@
-// Small files with secrets in them: read whole, into memory that is wiped, and from their owner only.
-// What is in them: the queue's keys (LlorchQueue/ZMQ/CurveKeyFile.swift) and the HTTP server's token.
+// Small files that hold secrets: read whole, into memory that is wiped, and only if nobody else may read the file.
+// Who reads such files: the queue's keys (LlorchQueue/ZMQ/CurveKeyFile.swift) and the HTTP server's token.
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
@@ -78,7 +78,7 @@ package struct SecretFile: ~Copyable {
         }
     }
 
-    /// Throws where somebody beside the owner may read the file; `remedy` is what to do then.
+    /// Throws if anybody but the owner may read the file; `remedy` tells the person what to do then.
     package func checkPermissions(remedy: String) throws(SecretFileError) {
         // Files of others, as a service manager lends them, may be readable by a group.
         let forbidden: mode_t = status.owner == geteuid() ? 0o077 : 0o007
@@ -91,7 +91,7 @@ package struct SecretFile: ~Copyable {
         }
     }
 
-    /// Reads a file that nobody beside its owner may read.
+    /// Reads a file that nobody but its owner may read.
     package static func bytes(
         of path: String, remedy: String
     ) throws(SecretFileError) -> [UInt8] {

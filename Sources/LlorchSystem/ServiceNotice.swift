@@ -1,5 +1,5 @@
-// Tells systemd that the worker is ready, alive or leaving, where systemd asked to be told: sd_notify(3).
-// With WatchdogSec= in the unit, a worker that no longer ticks is killed and started anew.
+// Tells systemd that the worker is ready, alive or leaving, if systemd set NOTIFY_SOCKET: sd_notify(3).
+// With WatchdogSec= in the unit, systemd kills and restarts a worker that no longer says that it is alive.
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
@@ -16,7 +16,7 @@ package struct ServiceNotice: ~Copyable {
     private let address: sockaddr_un
     private let length: socklen_t
 
-    /// Nil where nobody asked.
+    /// Nil if the process was not started with NOTIFY_SOCKET.
     package init?() {
         guard let path = unsafe getenv("NOTIFY_SOCKET") else { return nil }
         self.init(path: unsafe String(cString: path))
@@ -39,7 +39,7 @@ package struct ServiceNotice: ~Copyable {
         descriptor = Descriptor(adopting: opened)
     }
 
-    /// Never waits; whether it arrives is not known.
+    /// Sends a notice without waiting; whether systemd receives it is not known.
     package func send(_ state: State) {
         let bytes = Array(state.rawValue.utf8)
         unsafe withUnsafePointer(to: address) { pointer in

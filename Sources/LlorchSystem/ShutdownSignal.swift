@@ -1,4 +1,4 @@
-// The wish that the process leaves, from SIGTERM, SIGINT or a test: once to drain, twice to stop at once.
+// Requests that the process leave, from SIGTERM, SIGINT or a test: one request to drain, two to stop at once.
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
@@ -21,7 +21,7 @@ package final class ShutdownSignal: Sendable {
         wakeUp.signal()
     }
 
-    /// Requests since the last call.
+    /// Takes the requests since the last call, and returns their number.
     package func take() -> Int {
         wakeUp.take()
     }
@@ -49,5 +49,5 @@ package final class ShutdownSignal: Sendable {
     }
 }
 
-/// Where the handler writes; a handler can capture nothing.
+/// Where the signal handler writes; a handler can capture nothing.
 private let handlerPipe = Atomic<Int32>(-1)

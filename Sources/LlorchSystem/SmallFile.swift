@@ -8,6 +8,8 @@ package enum SmallFile {
     /// Replaces the content of `path`, readable by its owner only, by way of `path.new`.
     package static func replace(_ path: String, with bytes: [UInt8]) throws(SystemError) {
         let draft = path + ".new"
+        // A draft that a killed process left may have other permissions.
+        remove(draft)
         do {
             let file = try Descriptor(
                 opening: draft, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)

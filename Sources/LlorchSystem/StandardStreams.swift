@@ -13,12 +13,12 @@ package enum Output {
 
     package static func write(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
 
-    /// A line of its own, as JSON lines are.
+    /// Writes a line of its own, as JSON lines are.
     package static func writeLine(_ bytes: [UInt8]) { write(bytes + [UInt8(ascii: "\n")]) }
 
     package static func standardError(_ text: String) { write(Array(text.utf8), to: STDERR_FILENO) }
 
-    /// A reader that went away ends the process by SIGPIPE, as it does for any filter.
+    /// If the reader has gone, SIGPIPE ends the process, as it does any filter.
     private static func write(_ bytes: [UInt8], to descriptor: Int32) {
         try? Descriptor.write(bytes.span, to: descriptor)
     }
@@ -31,7 +31,7 @@ package enum Input {
         package var description: String { "standard input is longer than \(limit) bytes" }
     }
 
-    /// All of it.
+    /// All bytes until the end of standard input.
     package static func readAll(limit: Int = 1 << 30) throws -> [UInt8] {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)

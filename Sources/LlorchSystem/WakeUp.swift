@@ -28,11 +28,11 @@ package final class WakeUp: Sendable {
     /// Wakes the waiting thread; safe from any thread.
     package func signal() {
         var byte: UInt8 = 1
-        // A full pipe wakes as well as a fuller one.
+        // If the pipe is full, its reader is woken already.
         _ = unsafe write(writeDescriptor, &byte, 1)
     }
 
-    /// Takes what was signalled since the last call.
+    /// Takes the signals since the last call, and returns their number.
     package func take() -> Int {
         var bytes = [UInt8](repeating: 0, count: 64)
         var total = 0

@@ -20,7 +20,7 @@ struct LlorchWorker: ParsableCommand {
               echo "Hello" | llorch-worker tokenize --json
 
             EXIT CODES
-              0  done, or a clean shutdown    1  it could not be done    2  bad command line
+              0  success, or a clean shutdown    1  failure    2  bad command line
             """,
         version: Program.version(of: "llorch-worker"),
         subcommands: [

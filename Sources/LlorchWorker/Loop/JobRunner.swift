@@ -1,4 +1,4 @@
-// One job from start to its terminal event. The only place where errors become events.
+// Runs one job from its start to its terminal event; the only place where errors of the engine become events.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchEngine
@@ -10,8 +10,8 @@ import Logging
 enum JobRunner {
     /// Runs the next job of the queue, looking at the sockets after every step.
     ///
-    /// The table may end the job meanwhile: cancelled, too late, worker leaving. Whatever the backend
-    /// does, the job gets one terminal event and the next job finds the backend idle.
+    /// The table may end the job meanwhile, because the job is cancelled or too late or the worker leaves.
+    /// Whatever the backend does, the job gets one terminal event and the next job finds the backend idle.
     static func runNext<Backend: InferenceBackend & ~Copyable>(
         _ backend: inout Backend, _ link: WorkerLink
     ) throws(ZMQError) {
@@ -31,7 +31,7 @@ enum JobRunner {
             "job ended", metadata: last.summary(after: link.now - begin))
     }
 
-    /// Answers with the terminal event, nil where the table chose it.
+    /// Returns the terminal event; nil if the table ended the job.
     private static func run<Backend: InferenceBackend & ~Copyable>(
         _ job: GenerationJob, _ queuedMilliseconds: Int, _ backend: inout Backend,
         _ link: WorkerLink
@@ -42,7 +42,7 @@ enum JobRunner {
             try link.emit(.error(error))
             return .error(error)
         }
-        // Whoever ended the job, the backend takes the next one idle.
+        // The table may have ended the job, of which the backend does not know.
         defer { backend.cancel() }
         var isStarted = false
         while true {
@@ -86,7 +86,7 @@ enum JobRunner {
 }
 
 extension TokenEvent? {
-    /// What a log may say of an end: counts and codes, no text.
+    /// What a log may say of a job's end: counts and codes, no text.
     fileprivate func summary(after total: Duration) -> Logger.Metadata {
         var summary: Logger.Metadata = ["total_ms": "\(total.wholeMilliseconds)"]
         switch self {
