@@ -64,7 +64,7 @@ def make_model(tmp_path_factory):
             subprocess.run(
                 [sys.executable, ROOT / "scripts/make-random-model", directory,
                  "--tokenizer", GPT2_TOKENIZER, *arguments],
-                check=True, timeout=300, stdout=subprocess.DEVNULL)
+                check=True, timeout=900, stdout=subprocess.DEVNULL)
             made[arguments] = directory
         return made[arguments]
 

@@ -187,7 +187,7 @@ def assert_no_gaps(events):
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def run(binary, *arguments, input=None, seconds=300):
+def run(binary, *arguments, input=None, seconds=1800):
     """A command that ends by itself."""
     return subprocess.run(
         [str(binary), *map(str, arguments)], input=input, stdin=None if input else subprocess.DEVNULL,

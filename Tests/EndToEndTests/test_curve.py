@@ -208,7 +208,7 @@ RAW = {
 
 def raw_stranger(port, data):
     """Sends bytes and what would be a job, and leaves the connection open."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
     connection.sendall(data)
     return connection
 

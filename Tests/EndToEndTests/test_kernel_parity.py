@@ -46,13 +46,13 @@ FAULTS = {
         {"linear_f32_small", "linear_q8_small", "product_f32", "exponential", "gelu_tanh"}),
 }
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(3600)
 
 
 def execute(*command):
     return subprocess.run(
         [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=600)
+        stderr=subprocess.STDOUT, text=True, timeout=1800)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def assert_handed_back(terminals):
 
 
 def test_sigterm_finishes_the_running_job(busy, dispatcher):
-    worker, jobs = busy(drain_timeout=60, max_tokens=20)
+    worker, jobs = busy(drain_timeout=600, max_tokens=20)
     worker.signal(signal.SIGTERM)
     first, *others = leave(worker, dispatcher, jobs)
     assert first["type"] == "end"
@@ -53,7 +53,7 @@ def test_sigterm_finishes_the_running_job(busy, dispatcher):
 
 
 def test_a_new_job_is_refused_meanwhile(busy, dispatcher):
-    worker, jobs = busy(drain_timeout=60, max_tokens=60)
+    worker, jobs = busy(drain_timeout=600, max_tokens=200)
     worker.signal(signal.SIGTERM)
     dispatcher.until_job(jobs[1], "error")
     late = dispatcher.send("Too late")
@@ -70,19 +70,19 @@ def test_the_running_job_ends_at_the_time_limit(busy, dispatcher):
 
 
 def test_a_second_signal_stops_at_once(busy, dispatcher):
-    worker, jobs = busy(drain_timeout=60, max_tokens=900)
+    worker, jobs = busy(drain_timeout=600, max_tokens=900)
     worker.signal(signal.SIGTERM)
     dispatcher.until_job(jobs[1], "error")
     worker.signal(signal.SIGINT)
     assert worker.wait() == 0
-    # Of sixty seconds to drain and nine hundred tokens none were waited for: the job did not end.
+    # Neither the ten minutes to drain nor nine hundred tokens were waited for: the job did not end.
     assert "leaving" in worker.log
     dispatcher.listen(0)
     assert not any(event["type"] == "end" for event in dispatcher.terminals(jobs[0]))
 
 
 def test_the_drain_message_does_the_same(busy, dispatcher):
-    worker, jobs = busy(drain_timeout=60, max_tokens=20)
+    worker, jobs = busy(drain_timeout=600, max_tokens=20)
     dispatcher.control.send_json({"v": 1, "type": "drain"})
     first, *others = leave(worker, dispatcher, jobs)
     assert first["type"] == "end"

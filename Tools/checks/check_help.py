@@ -54,7 +54,9 @@ def files_of(*folders):
 
 def problems(script, tree, home, path):
     before = files_of(tree, home)
-    environment = {"PATH": str(path), "HOME": str(home), "TMPDIR": str(home), "LC_ALL": "C.UTF-8"}
+    # No way out of this machine either: nobody listens at the address of the proxy.
+    environment = {"PATH": str(path), "HOME": str(home), "TMPDIR": str(home), "LC_ALL": "C.UTF-8",
+                   "PIP_NO_INDEX": "1", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     for option, expected in (("--help", 0), ("--no-such-option", 2)):
         try:
             done = subprocess.run(
@@ -71,8 +73,10 @@ def problems(script, tree, home, path):
             yield f"{option} prints no usage"
         if other:
             yield f"{option} prints on the other stream too: {other.strip().splitlines()[-1]}"
-    if new := files_of(tree, home) - before:
-        yield f"leaves {', '.join(sorted(str(path.name) for path in new))}"
+    new = files_of(tree, home) - before
+    # What lies in a new folder goes without saying.
+    if tops := sorted(str(path.relative_to(tree.parent)) for path in new if path.parent not in new):
+        yield f"leaves {', '.join(tops[:5])}{' and more' if len(tops) > 5 else ''}"
 
 
 def main():
