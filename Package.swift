@@ -61,10 +61,18 @@ let package = Package(
             dependencies: ["LlorchSystem", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
         .target(
+            name: "LlorchCommandLine",
+            dependencies: [
+                "LlorchLog", "LlorchQueue", "LlorchSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "LlorchWorker",
             dependencies: [
-                "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
-                .product(name: "Logging", package: "swift-log"),
+                "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+                "LlorchSystem", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .target(
@@ -81,16 +89,14 @@ let package = Package(
         .executableTarget(
             name: "llorch-worker",
             dependencies: [
-                "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
-                "LlorchSystem", "LlorchWorker",
+                "LlorchCommandLine", "LlorchWorker",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .executableTarget(
             name: "llorch-http-shim",
             dependencies: [
-                "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem",
+                "LlorchCommandLine", "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -128,16 +134,40 @@ let package = Package(
             name: "LlorchSystemTests", dependencies: ["LlorchSystem", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
+            name: "LlorchCommandLineTests",
+            dependencies: [
+                "LlorchCommandLine", "LlorchQueue", "LlorchSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LlorchLogTests",
+            dependencies: [
+                "LlorchLog", "LlorchSystem", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "LlorchQueueTests",
             dependencies: [
                 "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "TestSupport",
             ],
             swiftSettings: settings),
+        // The worker of the fault tests, with known tokens and planned crashes; no part of what is shipped.
+        .executableTarget(
+            name: "stub-worker",
+            dependencies: [
+                "LlorchCommandLine", "LlorchEngine", "LlorchProtocol", "LlorchQueue",
+                "LlorchSystem", "LlorchWorker",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/StubWorker", swiftSettings: settings),
         .testTarget(
             name: "LlorchWorkerTests",
             dependencies: [
                 "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "LlorchWorker",
-                "TestSupport",
+                "TestSupport", "stub-worker",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

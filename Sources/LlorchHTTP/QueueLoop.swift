@@ -58,7 +58,7 @@ final class QueueLoop {
         }
         while true {
             for command in commands() { perform(command) }
-            let deliveries = try client.poll(milliseconds: 100)
+            let deliveries = try client.poll(atMost: .milliseconds(100))
             // Before any client hears of it, so that one who has its answer finds it counted.
             measure(deliveries)
             for delivery in deliveries { hand(delivery) }

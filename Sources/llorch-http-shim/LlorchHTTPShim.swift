@@ -162,7 +162,7 @@ struct LlorchHTTPShim: AsyncParsableCommand {
     func run() async throws {
         let level = logLevel
         LoggingSystem.bootstrap { label in
-            var handler = StreamLogHandler(label: label, stream: LogStream.standardError)
+            var handler = SafeLogHandler(label: label, stream: LogStream.standardError)
             handler.logLevel = level
             return handler
         }

@@ -25,33 +25,46 @@ enum Rules {
         "LlorchEngine/Sampling": [],
         "LlorchEngine/ModelFile": ["LlorchJSON", "LlorchProtocol", "Glibc"],
         "LlorchEngine/Tokenizer": ["LlorchJSON", "LlorchProtocol", "Glibc"],
-        // exp(3) and log(3).
-        "LlorchEngine/Backend": ["LlorchProtocol", "LlorchSystem", "Glibc"],
-        "LlorchQueue": ["LlorchProtocol", "LlorchSystem"],
+        "LlorchEngine/Generation": ["LlorchProtocol", "LlorchSystem"],
+        // exp(3) and log(3): perplexities are compared with those of other programs, never token by token.
+        "LlorchEngine/Measurement": ["LlorchProtocol", "LlorchSystem", "Glibc"],
         "LlorchQueue/ZMQ": ["CZMQ", "Glibc", "LlorchSystem"],
+        "LlorchQueue/Addresses": ["LlorchSystem"],
+        "LlorchQueue/Records": ["LlorchProtocol"],
+        "LlorchQueue/Dispatcher": ["LlorchProtocol", "LlorchSystem"],
+        "LlorchQueue/Worker": ["LlorchProtocol", "LlorchSystem"],
         "LlorchLog": ["LlorchSystem", "Logging"],
-        "LlorchWorker": [
+        "LlorchWorker/Heart": ["LlorchProtocol", "LlorchSystem", "Logging"],
+        "LlorchWorker/Link": [
+            "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
+        ],
+        "LlorchWorker/Loop": [
             "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
-            "Logging", "Glibc",
+            "Logging",
+        ],
+        "LlorchWorker/Commands": [
+            "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+            "LlorchSystem", "Logging",
         ],
         "LlorchHTTP": [
             "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
             "FoundationEssentials", "HTTPTypes", "Hummingbird", "HummingbirdCore", "NIOCore",
             "NIOPosix", "ServiceLifecycle", "Synchronization", "UnixSignals",
         ],
-        "llorch-worker": [
-            "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
-            "LlorchSystem", "LlorchWorker", "ArgumentParser", "Logging", "Glibc",
+        "LlorchCommandLine": [
+            "ArgumentParser", "LlorchLog", "LlorchQueue", "LlorchSystem", "Logging",
         ],
+        "llorch-worker": ["ArgumentParser", "LlorchCommandLine", "LlorchWorker"],
         "llorch-http-shim": [
-            "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem", "ArgumentParser", "Logging",
-            "Glibc", "NIOCore", "ServiceLifecycle", "UnixSignals",
+            "LlorchCommandLine", "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem",
+            "ArgumentParser", "Logging", "Glibc", "NIOCore", "ServiceLifecycle", "UnixSignals",
         ],
     ]
 
     /// Which folders of the engine a folder may use the types of.
     ///
-    /// `Tensor → Cache → Layers → Model → Backend`; files, tokens and sampling join where they are needed.
+    /// `Tensor → Cache → Layers → Model → Generation`; files, tokens and sampling join where they are needed.
+    /// A measurement reads a text with a model and samples nothing.
     static let folders: [String: Set<String>] = [
         "Tensor": [],
         "Cache": ["Tensor"],
@@ -61,9 +74,32 @@ enum Rules {
         // Its files name the sizes and fill the matrices of a model.
         "ModelFile": ["Model", "Layers"],
         "Model": ["Tensor", "Cache", "Layers", "ModelFile"],
-        "Backend": [
+        "Generation": [
             "Tensor", "Cache", "Layers", "Model", "ModelFile", "Tokenizer", "Sampling",
         ],
+        "Measurement": ["Tensor", "Cache", "Layers", "Model", "Tokenizer"],
+    ]
+
+    /// Which folders of the queue a folder may use the types of.
+    ///
+    /// `Dispatcher` and `Worker` are the two sides of the protocol; neither uses the other.
+    static let queueFolders: [String: Set<String>] = [
+        "ZMQ": [],
+        "Addresses": ["ZMQ"],
+        // What is remembered of jobs, on both sides and in the HTTP server's streams.
+        "Records": [],
+        "Dispatcher": ["ZMQ", "Addresses", "Records"],
+        "Worker": ["Records"],
+    ]
+
+    /// Which folders of the worker a folder may use the types of.
+    ///
+    /// `Heart → Link → Loop → Commands`: what the worker tells of itself, its sockets, its life, its program.
+    static let workerFolders: [String: Set<String>] = [
+        "Heart": [],
+        "Link": ["Heart"],
+        "Loop": ["Heart", "Link"],
+        "Commands": ["Link", "Loop"],
     ]
 
     /// Where code may touch memory without the compiler's protection, and why.
@@ -74,9 +110,6 @@ enum Rules {
         "LlorchEngine/ModelFile/ReadOnlyFile.swift",  // read(2)
         "LlorchEngine/Tokenizer/TokenizerFile.swift",  // strerror(3)
         "LlorchJSON/JSONValue.swift",  // the bytes of a string, hashed
-        "LlorchWorker/BootNumber.swift",  // read(2), write(2)
-        "llorch-worker/Commands/ModelOptions.swift",  // readlink(2)
-        "llorch-worker/Commands/BenchSession.swift",  // getrusage(2)
     ]
 
     static let maximumLength = 400
@@ -91,12 +124,20 @@ enum Rules {
         }
     }
 
-    /// Uses of types of folders that stand to the right.
+    /// Uses of types of folders that a folder may not use.
     static func folderViolations(_ files: [SourceFile]) -> [Violation] {
-        let engine = files.filter { $0.target == "LlorchEngine" }
+        folderViolations(files, target: "LlorchEngine", folders)
+            + folderViolations(files, target: "LlorchQueue", queueFolders)
+            + folderViolations(files, target: "LlorchWorker", workerFolders)
+    }
+
+    private static func folderViolations(
+        _ files: [SourceFile], target: String, _ folders: [String: Set<String>]
+    ) -> [Violation] {
+        let files = files.filter { $0.target == target }
         var home: [String: String] = [:]
-        for file in engine { for name in file.declaredTypes { home[name] = file.folder } }
-        return engine.flatMap { file -> [Violation] in
+        for file in files { for name in file.declaredTypes { home[name] = file.folder } }
+        return files.flatMap { file -> [Violation] in
             guard let allowed = folders[file.folder] else {
                 return [Violation(file, line: 1, "no rule says what this folder may use")]
             }

@@ -59,7 +59,9 @@ struct SourceFile: Sendable, CustomStringConvertible {
     }
 
     private static let typeKeywords: Set<Substring> = ["struct", "enum", "class", "protocol"]
-    private static let modifiers: Set<Substring> = ["package", "public", "final", "indirect"]
+    private static let modifiers: Set<Substring> = [
+        "package", "public", "final", "indirect", "@safe",
+    ]
 
     private func component(_ index: Int) -> String {
         let parts = path.split(separator: "/")

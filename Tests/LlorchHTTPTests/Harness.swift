@@ -29,7 +29,7 @@ struct Harness: Sendable {
 
         func apply(to options: inout ShimOptions) {
             if let backlog { options.queue.dispatcher.backlog = backlog }
-            if let silence { options.queue.dispatcher.silence = silence }
+            if let silence { options.queue.dispatcher.silence = .milliseconds(silence) }
             if let workerPatience { options.queue.workerPatience = workerPatience }
             options.allowedHosts = allowedHosts
             options.token = token

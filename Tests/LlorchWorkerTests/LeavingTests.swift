@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func aJobThatOutlastsTheDrainIsGivenUp() throws {
-        let loop = try LoopUnderTest(drainTimeout: 50) { _ in
+        let loop = try LoopUnderTest(drainTimeout: .milliseconds(50)) { _ in
             ScriptedBackend(script: { _ in .endless })
         }
         try loop.send(.job(job("running"), attempt: 1))
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test func aSecondSignalStopsAtOnce() throws {
-        let loop = try LoopUnderTest(drainTimeout: 3_600_000) { _ in
+        let loop = try LoopUnderTest(drainTimeout: .seconds(3_600)) { _ in
             ScriptedBackend(script: { _ in .endless })
         }
         try loop.send(.job(job("running"), attempt: 1))
@@ -65,7 +65,7 @@ import Testing
             poller.add(descriptor: signal.descriptor)
             var requests = 0
             while requests == 0 {
-                try poller.wait(milliseconds: 1_000)
+                try poller.wait(atMost: .seconds(1))
                 requests = signal.take()
             }
             #expect(requests == 1)

@@ -68,6 +68,7 @@ import Testing
 private final class UnreadWorker {
     /// What the worker's thread tells and is told.
     final class Shared: Sendable {
+        /// Seconds by which the worker's clock is ahead.
         let passed = Atomic<Int64>(0)
         let log = Mutex<[String]>([])
         let isOver = Atomic<Bool>(false)
@@ -116,7 +117,7 @@ private final class UnreadWorker {
         // Far less than the longest job allowed, however well its tokens are merged.
         options.outboxLimit = 4_000
         jobs = try QueueSocket.dispatcherJobs.open(try endpoint("connect", "jobs"), in: context)
-        try jobs.set(.linger(1_000))
+        try jobs.set(.linger(.seconds(1)))
         DetachedThread { [shared, shutdown, options] in
             defer {
                 shared.isOver.store(true, ordering: .sequentiallyConsistent)
@@ -126,7 +127,7 @@ private final class UnreadWorker {
                 options, shutdown: shutdown,
                 logger: Logger(label: "test") { _ in Listener(shared: shared) },
                 clock: {
-                    MonotonicClock.microseconds() + shared.passed.load(ordering: .relaxed)
+                    MonotonicClock.now() + .seconds(shared.passed.load(ordering: .relaxed))
                 }
             ) { _ in ScriptedBackend() }
         }.start()
@@ -143,12 +144,12 @@ private final class UnreadWorker {
         while try !jobs.send(bytes) {
             var poller = ZMQPoller()
             poller.add(jobs, .writable)
-            try poller.wait(milliseconds: 1_000)
+            try poller.wait(atMost: .seconds(1))
         }
     }
 
     func pass(seconds: Int64) {
-        shared.passed.add(seconds * 1_000_000, ordering: .sequentiallyConsistent)
+        shared.passed.add(seconds, ordering: .sequentiallyConsistent)
     }
 
     func waitForStall() throws { waitForLog { $0.contains("is paused") } }
@@ -163,7 +164,7 @@ private final class UnreadWorker {
         while !isDone() {
             var poller = ZMQPoller()
             poller.add(descriptor: shared.news.descriptor)
-            try? poller.wait(milliseconds: 1_000)
+            try? poller.wait(atMost: .seconds(1))
             _ = shared.news.take()
         }
     }
@@ -182,7 +183,7 @@ private final class UnreadWorker {
         while !isDone(heard) {
             var poller = ZMQPoller()
             poller.add(socket, .readable)
-            try poller.wait(milliseconds: 1_000)
+            try poller.wait(atMost: .seconds(1))
             while let message = try socket.receive() {
                 heard.append(try WorkerEvent(parsing: message.bytes))
             }

@@ -58,14 +58,6 @@ package struct Activations: ~Copyable {
             precision: sizes.precision, kernels: kernels)
     }
 
-    /// Tokens of the next chunk of a prompt with `remaining` ahead: chunks as equal as register tiles allow,
-    /// since a short last one would read all weights for a few rows.
-    package func nextChunkCount(of remaining: Int) -> Int {
-        let chunks = (remaining + chunkLength - 1) / chunkLength
-        let even = (remaining + chunks - 1) / max(chunks, 1)
-        return min(even.roundedUp(toMultipleOf: Attention.tileRows), chunkLength, remaining)
-    }
-
     /// Bytes held.
     package var byteCount: Int {
         residual.byteCount + norm.byteCount + qkv.byteCount + attentionWeights.byteCount

@@ -1,4 +1,4 @@
-// The model: embed → blocks → norm → logits. Not a loop over tokens (Backend/), not a file (ModelFile/).
+// The model: embed → blocks → norm → logits. Not a loop over tokens (Generation/), not a file (ModelFile/).
 //
 // Shape letters, here and in all comments: T tokens in this pass, S positions seen (cache + T), C hidden size,
 // H heads, D head size, F feed-forward size, V vocabulary, L layers. docs/notation.md has the table.

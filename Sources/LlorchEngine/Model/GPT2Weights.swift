@@ -124,7 +124,7 @@ private struct WeightLoader: ~Copyable {
             epsilon: configuration.layerNormEpsilon)
     }
 
-    /// Used as [in, out], as Conv1D stores it (decision D-21).
+    /// A linear layer, whose matrix is used as [in, out], the way GPT-2's Conv1D stores it.
     mutating func linear<Source: TensorSource>(
         _ name: String, from source: inout Source, _ progress: (Double) throws -> Void
     ) throws -> Linear {

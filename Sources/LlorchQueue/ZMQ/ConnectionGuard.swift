@@ -1,45 +1,9 @@
 // Decides whom the CURVE sockets of a context let in: the handler of ZAP (https://rfc.zeromq.org/spec/27/),
 // served by the thread that owns the sockets, between its other work, without waiting.
+// Which keys are allowed: AllowedKeys.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import CZMQ
-import Glibc
-
-/// The keys that may connect: a public key file, or a directory of them.
-package struct AllowedKeys: Sendable, Hashable {
-    package let path: String
-
-    /// Reading them all must not hold the loop up for long.
-    static let maximumCount = 1_024
-
-    package init(path: String) {
-        self.path = path
-    }
-
-    /// Reads them; in a directory, the files with names in `.key`.
-    package func load() throws(CurveKeyError) -> Set<CurvePublicKey> {
-        guard let directory = unsafe opendir(path) else {
-            guard errno == ENOTDIR else {
-                throw CurveKeyError(path, "\(ZMQError(rawValue: errno))")
-            }
-            return [try CurveKeyFile.publicKey(at: path)]
-        }
-        defer { unsafe closedir(directory) }
-        var keys: Set<CurvePublicKey> = []
-        while let entry = unsafe readdir(directory) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                unsafe String(
-                    cString: UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))
-            }
-            guard name.hasSuffix(CurveKeyFile.publicSuffix), !name.hasPrefix(".") else { continue }
-            keys.insert(try CurveKeyFile.publicKey(at: "\(path)/\(name)"))
-            guard keys.count <= Self.maximumCount else {
-                throw CurveKeyError(path, "expected at most \(Self.maximumCount) keys, found more")
-            }
-        }
-        return keys
-    }
-}
 
 /// Answers for each connection whether its key is allowed.
 ///
@@ -61,20 +25,21 @@ package struct ConnectionGuard: ~Copyable {
     private let socket: ZMQSocket
     private let allowed: AllowedKeys
     private var keys: Set<CurvePublicKey>
-    private var loadedAt: Int64
+    private var loadedAt: Duration
 
     /// What every CURVE socket names as its domain.
     static let domain = "llorch"
     private static let requestsPerTurn = 64
-    /// Milliseconds between two readings of the keys.
-    private static let reloadInterval: Int64 = 1_000
+    /// Time between two readings of the keys.
+    private static let reloadInterval = Duration.seconds(1)
 
-    /// Begins with the keys that `allowed` holds now, in monotonic milliseconds.
+    /// Begins with the keys that `allowed` holds now; `now` is the time since the start
+    /// of one monotonic clock.
     package init(
-        _ allowed: AllowedKeys, _ keys: Set<CurvePublicKey>, in context: ZMQContext, now: Int64
+        _ allowed: AllowedKeys, _ keys: Set<CurvePublicKey>, in context: ZMQContext, now: Duration
     ) throws(ZMQError) {
         let handler = try ZMQSocket(.reply, in: context)
-        try handler.set(.linger(0))
+        try handler.set(.linger(.zero))
         try handler.bind("inproc://zeromq.zap.01")
         socket = handler
         self.allowed = allowed
@@ -87,7 +52,7 @@ package struct ConnectionGuard: ~Copyable {
     }
 
     /// Answers what libzmq asks, at most so much that the caller is not held up.
-    package mutating func serve(now: Int64) throws(ZMQError) {
+    package mutating func serve(now: Duration) throws(ZMQError) {
         for _ in 0..<Self.requestsPerTurn {
             guard let request = try socket.receiveParts() else { return }
             try socket.sendParts(answer(request, now: now))
@@ -95,7 +60,7 @@ package struct ConnectionGuard: ~Copyable {
     }
 
     /// Version, id, domain, address, identity, mechanism, key → version, id, status, text, user, metadata.
-    private mutating func answer(_ request: [[UInt8]], now: Int64) -> [[UInt8]] {
+    private mutating func answer(_ request: [[UInt8]], now: Duration) -> [[UInt8]] {
         let version = Array("1.0".utf8)
         func reply(_ status: String, _ text: String, user: String = "") -> [[UInt8]] {
             [
@@ -117,7 +82,7 @@ package struct ConnectionGuard: ~Copyable {
         return reply("300", "the key is not allowed")
     }
 
-    private mutating func reload(now: Int64) {
+    private mutating func reload(now: Duration) {
         guard now - loadedAt >= Self.reloadInterval else { return }
         loadedAt = now
         do throws(CurveKeyError) {

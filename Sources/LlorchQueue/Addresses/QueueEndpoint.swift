@@ -1,0 +1,121 @@
+// An address of one of the three pipes of LLQ/1, and which side of the pipe this process takes.
+// What is opened there, and with which options: QueueSocket.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why an address cannot be used.
+package struct QueueAddressError: Error, Sendable, Hashable, CustomStringConvertible {
+    package var address: String
+    package var reason: String
+
+    package init(_ address: String, _ reason: String) {
+        self.address = address
+        self.reason = reason
+    }
+
+    package var description: String { "\(address): \(reason)" }
+}
+
+/// A libzmq address and which side of it this process takes: `bind:tcp://127.0.0.1:5601`.
+package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
+    package enum Direction: String, Sendable, Hashable {
+        case bind
+        case connect
+    }
+
+    package let direction: Direction
+    /// Without the prefix.
+    package let address: String
+
+    /// Reads an address with or without a `bind:` or `connect:` prefix.
+    ///
+    /// With `mayBeExposed`, it may be bound where other machines reach it.
+    /// - Throws: when the transport is none of tcp, ipc and inproc, the port is no port, or a bind
+    ///   would be reachable from other machines and must not be.
+    package init(
+        parsing text: String, default direction: Direction, mayBeExposed: Bool = false
+    ) throws(QueueAddressError) {
+        var direction = direction
+        var address = text[...]
+        for candidate in [Direction.bind, .connect] where text.hasPrefix(candidate.rawValue + ":") {
+            direction = candidate
+            address = text.dropFirst(candidate.rawValue.count + 1)
+        }
+        self.direction = direction
+        self.address = String(address)
+        try check(as: text)
+        if isExposed, !mayBeExposed {
+            throw QueueAddressError(
+                text,
+                "refusing to listen beyond this machine without CURVE: give --curve-secret-key and "
+                    + "--curve-allowed-keys, or bind 127.0.0.1 or an ipc path")
+        }
+    }
+
+    package var description: String { "\(direction.rawValue):\(address)" }
+
+    /// The path of an ipc address.
+    package var path: String? {
+        address.hasPrefix("ipc://") ? String(address.dropFirst(6)) : nil
+    }
+
+    /// Why the address works but is unwise.
+    package var warning: String? {
+        guard let port = UInt16(hostAndPort?.port ?? ""), port >= 32_768 else { return nil }
+        return "port \(port) lies where the system takes ports for outgoing connections, so a "
+            + "reconnecting peer can occupy it; choose one below 32768"
+    }
+
+    private var hostAndPort: (host: Substring, port: Substring)? {
+        guard address.hasPrefix("tcp://") else { return nil }
+        let rest = address.dropFirst(6)
+        guard let colon = rest.lastIndex(of: ":") else { return (rest, "") }
+        return (rest[..<colon], rest[rest.index(after: colon)...])
+    }
+
+    private func check(as text: String) throws(QueueAddressError) {
+        let limit = 107  // bytes of a unix socket's path
+        if let path {
+            guard !path.isEmpty, path.utf8.count <= limit, !path.utf8.contains(0) else {
+                throw QueueAddressError(text, "an ipc path has 1 to \(limit) bytes")
+            }
+            return
+        }
+        if address.hasPrefix("inproc://"), address.utf8.count > 9 { return }
+        guard let (host, port) = hostAndPort else {
+            throw QueueAddressError(
+                text, "expected tcp://HOST:PORT or ipc://PATH, with bind: or connect: before it")
+        }
+        let isWildcard = direction == .bind && port == "*"
+        guard isWildcard || UInt16(port).map({ $0 > 0 }) ?? false else {
+            throw QueueAddressError(text, "expected a port of 1 to 65535 after the last colon")
+        }
+        guard !host.isEmpty, !host.utf8.contains(0) else {
+            throw QueueAddressError(text, "expected a host before the port")
+        }
+    }
+
+    /// Whether other machines may reach what is bound here.
+    package var isExposed: Bool {
+        guard direction == .bind, let host = hostAndPort?.host else { return false }
+        return !Self.isLoopback(host)
+    }
+
+    /// Whether it connects to another machine.
+    package var isElsewhere: Bool {
+        guard direction == .connect, let host = hostAndPort?.host else { return false }
+        return !Self.isLoopback(host)
+    }
+
+    /// Whether it is bound to all addresses of the machine, so that it names none to connect to.
+    package var isWildcard: Bool {
+        guard direction == .bind, let host = hostAndPort?.host else { return false }
+        return ["*", "0.0.0.0", "[::]", "::"].contains(host)
+    }
+
+    /// Whether only this machine reaches what is bound to a host.
+    package static func isLoopback(_ host: Substring) -> Bool {
+        if ["localhost", "[::1]", "::1", "lo"].contains(host) { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
+}
