@@ -1,68 +1,56 @@
-// Routes and services from options. Tests call this too; the process around it: LlorchHTTPShim.swift.
+// Routes and services from options. Tests call this too; the process around it: ShimProcess.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-package import Hummingbird
-import HummingbirdCore
 package import Logging
-import NIOCore
 package import ServiceLifecycle
 package import UnixSignals
 
 /// The shim's parts, wired.
 package struct Shim: Sendable {
-    package let application: Application<ShimResponder>
     package let queue: QueueService
-    private let options: ShimOptions
+    private let server: HTTPServer
+    private let drainTimeout: Duration
 
     /// Wires the parts; `onListening` is given the port.
     package init(
         _ options: ShimOptions, logger: Logger,
         onListening: @escaping @Sendable (Int) -> Void = { _ in }
     ) {
-        self.options = options
-        let queue = QueueService(options.queue, directory: WorkerDirectory(), logger: logger)
-        self.queue = queue
+        let queue = QueueService(options.queue, serving: Serving(), logger: logger)
         let responder = ShimResponder(
-            execute: ExecuteRoute(queue: queue, timing: options.timing),
-            cancel: CancelRoute(queue: queue), health: HealthRoute(directory: queue.directory),
-            metrics: MetricsRoute(metrics: queue.metrics, directory: queue.directory),
-            hosts: HostRule(allowing: [options.host] + options.allowedHosts), token: options.token)
-        var application = Application(
-            responder: responder,
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [InboundCloseHandler()],
-                    // Of connections between requests and of requests that do not come to an end.
-                    idleTimeout: .seconds(60))),
-            configuration: .init(
-                address: .hostname(options.host, port: options.port),
-                // Linux's own limit. A connection beyond it is tried again by its client a second later.
-                backlog: 4_096),
-            services: [queue],
-            onServerRunning: { channel in onListening(channel.localAddress?.port ?? 0) },
+            execute: JobRoute(ExecuteDialect(), queue: queue, timing: options.timing),
+            cancel: CancelRoute(queue: queue), health: HealthRoute(serving: queue.serving),
+            metrics: MetricsRoute(metrics: queue.metrics, serving: queue.serving),
+            hosts: HostRule(allowing: [options.host] + options.allowedHosts), token: options.token,
             logger: logger)
-        application.beforeServerStarts { try await queue.waitUntilOpen() }
-        self.application = application
+        server = HTTPServer(
+            host: options.host, port: options.port, logger: logger,
+            beforeListening: { try await queue.waitUntilOpen() }, onListening: onListening,
+            respond: responder.respond)
+        self.queue = queue
+        drainTimeout = options.drainTimeout
     }
 
     /// Runs until one of the signals, then lets streams end, or ends them at the drain timeout.
     package func serviceGroup(signals: [UnixSignal], logger: Logger) -> ServiceGroup {
-        let drain = Drain(queue: queue, timeout: options.drainTimeout)
+        // Services end in reverse order: the drain begins, the server waits for its connections, and the queue
+        // is closed when nobody needs it.
+        let services: [any Service] = [queue, server, Drain(queue: queue, timeout: drainTimeout)]
         var configuration = ServiceGroupConfiguration(
-            services: [application, drain], gracefulShutdownSignals: signals, logger: logger)
+            services: services, gracefulShutdownSignals: signals, logger: logger)
         // For a client that neither reads nor leaves; workers have a second to hear of cancels.
-        configuration.maximumGracefulShutdownDuration = .milliseconds(options.drainTimeout + 2_000)
+        configuration.maximumGracefulShutdownDuration = drainTimeout + .seconds(2)
         return ServiceGroup(configuration: configuration)
     }
 }
 
-/// Begins the drain before the server waits for its connections: services end in reverse order.
+/// Begins the drain before the server waits for its connections.
 private struct Drain: Service {
     let queue: QueueService
-    let timeout: Int64
+    let timeout: Duration
 
     func run() async throws {
         try await gracefulShutdown()
-        queue.drain(timeoutMilliseconds: timeout)
+        queue.drain(timeout: timeout)
     }
 }

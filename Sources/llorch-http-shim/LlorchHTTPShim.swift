@@ -208,7 +208,7 @@ struct LlorchHTTPShim: AsyncParsableCommand {
         options.port = Int(port)
         options.allowedHosts = allowedHosts
         options.queue.dispatcher.backlog = backlog
-        options.drainTimeout = Int64(drainTimeout * 1_000)
+        options.drainTimeout = .milliseconds(Int64(drainTimeout * 1_000))
         for worker in workers { options.queue.addresses[worker.name] = worker.addresses }
         return options
     }

@@ -102,7 +102,8 @@ enum Rules {
         "Health": ["Server", "Queue"],
         "Metrics": ["Server", "Queue"],
         "": [
-            "Access", "Dialects", "Dialects/Execute", "Health", "Metrics", "Queue", "Server", "Streams",
+            "Access", "Dialects", "Dialects/Execute", "Health", "Metrics", "Queue", "Server",
+            "Streams",
         ],
     ]
 
@@ -123,7 +124,8 @@ enum Rules {
 
     static func importViolations(_ file: SourceFile) -> [Violation] {
         let place =
-            imports["\(file.target)/\(file.innerFolder)"] ?? imports["\(file.target)/\(file.folder)"]
+            imports["\(file.target)/\(file.innerFolder)"] ?? imports[
+                "\(file.target)/\(file.folder)"]
             ?? imports[file.target]
         guard let allowed = place else {
             return [Violation(file, line: 1, "no rule says what this folder may import")]

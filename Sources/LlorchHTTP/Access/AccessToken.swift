@@ -70,8 +70,6 @@ package struct AccessToken: Sendable, CustomStringConvertible, CustomReflectable
     }
 
     private static func refusal(_ message: String) -> Refusal {
-        let error = FieldError(
-            field: "authorization", constraint: "bearer_token", message: message)
-        return Refusal(.unauthorized, JobFailure(.invalidRequest, message, errors: [error]))
+        Refusal(.unauthorized, field: "authorization", constraint: "bearer_token", message)
     }
 }

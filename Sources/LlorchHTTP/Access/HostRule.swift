@@ -22,7 +22,7 @@ struct HostRule: Sendable {
             return Self.refusal("the Host header is no host", found: authority)
         }
         if Self.isNumeric(host) || names.contains(Self.normalized(host)) { return nil }
-        return Self.refusal("this server is not called that", found: authority)
+        return Self.refusal("this Host is not allowed", found: authority)
     }
 
     private static func refusal(_ reason: String, found: String?) -> Refusal {
@@ -30,9 +30,8 @@ struct HostRule: Sendable {
             "\(reason); use localhost or a numeric address, or start the server with "
             + "--allowed-host NAME"
         let value = found.map { String($0.prefix(100)) }
-        let error = FieldError(
-            field: "host", constraint: "allowed_host", message: message, value: value)
-        return Refusal(.forbidden, JobFailure(.invalidRequest, message, errors: [error]))
+        return Refusal(
+            .forbidden, field: "host", constraint: "allowed_host", message, value: value)
     }
 
     /// The part before the port; nil where what follows is none.

@@ -1,24 +1,29 @@
 // GET /health from the last heartbeats, and GET /livez. Nothing here waits for a worker.
 // SPDX-License-Identifier: Apache-2.0
 
-package import Hummingbird
+import HTTPTypes
+package import HummingbirdCore
 import LlorchJSON
 import LlorchProtocol
 import LlorchQueue
 import LlorchSystem
 import NIOCore
 
-/// 200 while a worker serves, else 503; the body names every field some poller looks for (decision D-13).
+/// 200 while a worker serves, else 503; the body names every field that some poller looks for.
 package struct HealthRoute: Sendable {
-    let directory: WorkerDirectory
+    let serving: Serving
+
+    package init(serving: Serving) {
+        self.serving = serving
+    }
 
     package func health() -> Response {
-        let workers = directory.snapshot()
-        let isHealthy = !workers.serving.isEmpty
+        let workers = serving.snapshot()
+        let isHealthy = workers.isServed
         var writer = JSONWriter()
         writer.beginObject()
         writer.member("status", isHealthy ? "healthy" : "unhealthy")
-        writer.member("state", workers.state)
+        writer.member("state", workers.state.spelling)
         writer.members(ofModelIn: workers)
         writer.member("resident", isHealthy)
         writer.member("memory_type", "cpu")
@@ -28,7 +33,7 @@ package struct HealthRoute: Sendable {
         writer.member("worker_type", "cpu")
         writer.member("capabilities", ["text-gen"])
         writer.member("protocol", "sse")
-        writer.member("uptime_seconds", MonotonicClock.milliseconds() / 1_000)
+        writer.member("uptime_seconds", MonotonicClock.now().components.seconds)
         writer.key("workers")
         writer.beginArray()
         for worker in workers.workers { writer.object(for: worker, in: workers) }
@@ -55,9 +60,23 @@ package struct HealthRoute: Sendable {
     }
 }
 
+extension Serving.State {
+    fileprivate var spelling: String {
+        switch self {
+        case .noWorker: "no_worker"
+        case .lost: "lost"
+        case .idle: "idle"
+        case .busy: "busy"
+        case .stalled: "stalled"
+        case .loading: "loading"
+        case .draining: "draining"
+        }
+    }
+}
+
 extension JSONWriter {
     /// Of the first serving worker, else of any; the shim's workers are meant to be alike.
-    fileprivate mutating func members(ofModelIn workers: WorkerDirectory.Snapshot) {
+    fileprivate mutating func members(ofModelIn workers: Serving.Snapshot) {
         let serving = workers.serving
         let model = (serving + workers.workers).lazy.compactMap(\.status.model).first
         member("model_loaded", !serving.isEmpty)
@@ -70,19 +89,20 @@ extension JSONWriter {
         guard let model else { return }
         member("model", model.name)
         member("quant_kind", model.precision)
-        member("tokenizer_kind", "hf-json")
+        // Heartbeats do not say which kind of file the tokenizer was read from; every GPT-2 model has this kind.
+        member("tokenizer_kind", "bpe")
         member("vocab_size", model.vocabularySize)
         member("context_length", model.contextLength)
     }
 
     fileprivate mutating func object(
-        for worker: WorkerDirectory.Entry, in workers: WorkerDirectory.Snapshot
+        for worker: Serving.Worker, in workers: Serving.Snapshot
     ) {
         beginObject()
         member("worker_id", worker.name)
         member("state", worker.status.state.rawValue)
         member("healthy", workers.isServing(worker))
-        member("heartbeat_age_ms", workers.age(of: worker))
+        member("heartbeat_age_ms", workers.age(of: worker).wholeMilliseconds)
         member("queued", worker.status.queued)
         if let progress = worker.status.loadProgress, progress.isFinite {
             member("load_progress", progress)

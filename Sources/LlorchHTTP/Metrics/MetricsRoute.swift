@@ -2,7 +2,8 @@
 // Nothing here waits for the queue's thread or a worker.
 // SPDX-License-Identifier: Apache-2.0
 
-package import Hummingbird
+import HTTPTypes
+package import HummingbirdCore
 import LlorchProtocol
 import LlorchQueue
 import NIOCore
@@ -10,12 +11,17 @@ import NIOCore
 /// No label has values that a client chooses: series are few, however many jobs there are.
 package struct MetricsRoute: Sendable {
     let metrics: ShimMetrics
-    let directory: WorkerDirectory
+    let serving: Serving
+
+    package init(metrics: ShimMetrics, serving: Serving) {
+        self.metrics = metrics
+        self.serving = serving
+    }
 
     package func respond() -> Response {
         var page = PrometheusText()
         page.append(metrics.totals)
-        page.append(directory.snapshot())
+        page.append(serving.snapshot())
         return Response(
             status: .ok, headers: [.contentType: PrometheusText.contentType],
             body: ResponseBody(byteBuffer: ByteBuffer(string: page.text)))
@@ -85,7 +91,7 @@ extension PrometheusText {
         sample(totals.queue.unreadable, ("side", "shim"), ("worker", ""))
     }
 
-    fileprivate mutating func append(_ workers: WorkerDirectory.Snapshot) {
+    fileprivate mutating func append(_ workers: Serving.Snapshot) {
         for worker in workers.workers {
             guard let malformed = worker.status.malformed else { continue }
             sample(malformed, ("side", "worker"), ("worker", worker.name))

@@ -1,5 +1,7 @@
-// Times sorted into bounds, as Prometheus wants them. Its text: PrometheusText.swift.
+// Times sorted into bounds, as Prometheus wants them. The text of a histogram: Metrics/PrometheusText.swift.
 // SPDX-License-Identifier: Apache-2.0
+
+import LlorchSystem
 
 /// How many observations were at most each bound, in seconds.
 package struct Histogram: Sendable, Hashable {
@@ -15,8 +17,9 @@ package struct Histogram: Sendable, Hashable {
         counts = Array(repeating: 0, count: bounds.count + 1)
     }
 
-    package mutating func observe(microseconds: Int64) {
-        let seconds = Double(max(0, microseconds)) / 1e6
+    /// A negative time counts as none.
+    package mutating func observe(_ time: Duration) {
+        let seconds = Double(max(0, time.wholeMicroseconds)) / 1e6
         counts[bounds.firstIndex { seconds <= $0 } ?? bounds.count] += 1
         sum += seconds
     }

@@ -6,7 +6,6 @@ package import LlorchProtocol
 package import LlorchQueue
 import LlorchSystem
 package import Logging
-import NIOPosix
 import ServiceLifecycle
 import Synchronization
 
@@ -19,20 +18,20 @@ package final class QueueService: Service, Sendable {
         case cancel(String)
         /// The client of this response has gone.
         case abandon(String, ResponseStream)
-        /// Take no more jobs; cancel those still there after so many milliseconds.
-        case drain(Int64)
+        /// Take no more jobs; cancel those still there after this time.
+        case drain(Duration)
         case stop
     }
 
     package struct Options: Sendable {
         package var events: QueueEndpoint
-        /// Addresses that are used in place of those a worker announces.
+        /// Where workers are reached, by their names, in place of the addresses that they announce.
         package var addresses: [String: WorkerAddresses] = [:]
-        /// Nil lets every worker in that reaches the events address.
+        /// Nil lets in every worker that reaches the events address.
         package var security: QueueSecurity?
         package var dispatcher = Dispatcher.Configuration()
-        /// Milliseconds that jobs wait while no worker serves, before they are given up.
-        package var workerPatience: Int64 = 30_000
+        /// How long jobs wait while no worker serves, before they are given up.
+        package var workerPatience = StreamTable.Limits().patience
 
         package init(events: QueueEndpoint) {
             self.events = events
@@ -44,11 +43,12 @@ package final class QueueService: Service, Sendable {
 
     private struct State {
         var commands: [Command] = []
+        var sent = 0
         var wakeUp: WakeUp?
         var failure: (any Error)?
     }
 
-    package let directory: WorkerDirectory
+    package let serving: Serving
     package let metrics = ShimMetrics()
     private let options: Options
     private let logger: Logger
@@ -56,9 +56,9 @@ package final class QueueService: Service, Sendable {
     /// Ends when the sockets are open, or cannot be.
     private let opening: (stream: AsyncStream<Never>, source: AsyncStream<Never>.Continuation)
 
-    package init(_ options: Options, directory: WorkerDirectory, logger: Logger) {
+    package init(_ options: Options, serving: Serving, logger: Logger) {
         self.options = options
-        self.directory = directory
+        self.serving = serving
         self.logger = logger
         let (stream, source) = AsyncStream<Never>.makeStream()
         opening = (stream, source)
@@ -72,14 +72,16 @@ package final class QueueService: Service, Sendable {
 
     /// Binds the events endpoint and works until the service is told to stop.
     package func run() async throws {
-        let pool = NIOThreadPool(numberOfThreads: 1)
-        pool.start()
         let result = await withGracefulShutdownHandler {
             await withTaskCancellationHandler {
                 await Result { () async throws in
-                    try await pool.runIfActive { [self] in
+                    // A socket belongs to one thread for all of its life.
+                    try await BlockingThread.run { [self] in
                         let loop = try QueueLoop(
-                            options, directory: directory, metrics: metrics, logger: logger)
+                            options,
+                            publisher: QueuePublisher(
+                                serving: serving, metrics: metrics, logger: logger),
+                            logger: logger)
                         state.withLock { $0.wakeUp = loop.wakeUp }
                         opening.source.finish()
                         try loop.run(commands: takeCommands)
@@ -93,16 +95,18 @@ package final class QueueService: Service, Sendable {
         }
         if case .failure(let error) = result { state.withLock { $0.failure = error } }
         opening.source.finish()
-        try await pool.shutdownGracefully()
         try result.get()
     }
+
+    /// Messages that the queue's thread was sent so far.
+    package var messageCount: Int { state.withLock { $0.sent } }
 
     /// Gives a job to the queue; refusal and events come by the stream.
     package func submit(_ job: GenerationJob, _ stream: ResponseStream) {
         send(.submit(job, stream))
     }
 
-    /// Gives a client that comes back what follows the frame it names.
+    /// Gives a client that comes back what follows the frame that it names.
     package func resume(_ job: GenerationJob, _ stream: ResponseStream, lastEventID: Int) {
         send(.resume(job, stream, lastEventID: lastEventID))
     }
@@ -119,13 +123,14 @@ package final class QueueService: Service, Sendable {
     }
 
     /// Refuses new jobs from now on and cancels those that are still here after the timeout.
-    package func drain(timeoutMilliseconds: Int64) {
-        send(.drain(timeoutMilliseconds))
+    package func drain(timeout: Duration) {
+        send(.drain(timeout))
     }
 
     private func send(_ command: Command) {
         let wakeUp = state.withLock { state in
             state.commands.append(command)
+            state.sent += 1
             return state.wakeUp
         }
         wakeUp?.signal()

@@ -1,4 +1,4 @@
-// What is counted for `GET /metrics`, as plain numbers. Names and text: MetricsRoute.swift. What the
+// What is counted for `GET /metrics`, as plain numbers. Names and text: Metrics/MetricsRoute.swift. What the
 // dispatcher counts itself comes from its counters (LlorchQueue).
 // SPDX-License-Identifier: Apache-2.0
 
@@ -55,13 +55,13 @@ package struct MetricsTotals: Sendable {
     private static let cancels = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 }
 
-/// The totals, and the times of jobs that have not ended, in microseconds of one monotonic clock.
+/// The totals, and the times of jobs that have not ended, by one monotonic clock.
 package struct JobMeasurements: Sendable {
     private struct Times: Sendable {
-        let submittedAt: Int64
-        var startedAt: Int64?
-        var tokenAt: Int64?
-        var cancelledAt: Int64?
+        let submittedAt: Duration
+        var startedAt: Duration?
+        var tokenAt: Duration?
+        var cancelledAt: Duration?
     }
 
     package var totals = MetricsTotals()
@@ -70,31 +70,31 @@ package struct JobMeasurements: Sendable {
 
     package init() {}
 
-    package mutating func submitted(_ jobID: String, now: Int64) {
+    package mutating func submitted(_ jobID: String, now: Duration) {
         jobs[jobID] = Times(submittedAt: now)
     }
 
     /// Asked for by a client, or by its absence.
-    package mutating func cancelled(_ jobID: String, now: Int64) {
+    package mutating func cancelled(_ jobID: String, now: Duration) {
         guard let times = jobs[jobID], times.cancelledAt == nil else { return }
         jobs[jobID]?.cancelledAt = now
     }
 
     /// Takes what the dispatcher hands on; nothing of a job that has ended.
-    package mutating func note(_ event: TokenEvent, of jobID: String, now: Int64) {
+    package mutating func note(_ event: TokenEvent, of jobID: String, now: Duration) {
         guard let times = jobs[jobID] else { return }
         switch event {
         case .started(let started):
             guard times.startedAt == nil else { return }
             jobs[jobID]?.startedAt = now
-            totals.queueWait.observe(microseconds: now - times.submittedAt)
+            totals.queueWait.observe(now - times.submittedAt)
             totals.promptTokens.count(started.promptTokens)
         case .token(let piece):
             jobs[jobID]?.tokenAt = now
             if let before = times.tokenAt {
-                totals.interToken.observe(microseconds: now - before)
+                totals.interToken.observe(now - before)
             } else {
-                totals.timeToFirstToken.observe(microseconds: now - times.submittedAt)
+                totals.timeToFirstToken.observe(now - times.submittedAt)
             }
             totals.generatedTokens.count(piece.ids.count)
         case .metrics: break
@@ -104,11 +104,11 @@ package struct JobMeasurements: Sendable {
     }
 
     /// Counts a job once, by the first that is told of its end.
-    package mutating func ended(_ jobID: String, _ outcome: JobOutcome, now: Int64) {
+    package mutating func ended(_ jobID: String, _ outcome: JobOutcome, now: Duration) {
         guard let times = jobs.removeValue(forKey: jobID) else { return }
         totals.outcomes[outcome, default: 0] += 1
         if outcome == .error(.cancelled), let asked = times.cancelledAt {
-            totals.cancel.observe(microseconds: now - asked)
+            totals.cancel.observe(now - asked)
         }
     }
 }

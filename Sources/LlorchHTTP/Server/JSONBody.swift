@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
-package import Hummingbird
+package import HummingbirdCore
 import LlorchJSON
 import LlorchProtocol
 import NIOCore

@@ -1,11 +1,9 @@
-// A failure known before a stream opens, as an HTTP status with the body `{"errors":[…]}`.
-// Failures after that are events: EventFramer.swift.
+// A request that is answered with a status and no stream. How the body of the answer looks is the dialect's:
+// Dialects/Dialect.swift. Failures after a stream has begun are events.
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPTypes
-package import Hummingbird
+package import HTTPTypes
 package import LlorchProtocol
-import NIOCore
 
 /// Thrown by routes; becomes the response.
 package struct Refusal: Error, Sendable, Hashable {
@@ -17,32 +15,23 @@ package struct Refusal: Error, Sendable, Hashable {
         self.failure = failure
     }
 
+    /// A request of which one thing is wrong.
+    package init(
+        _ status: HTTPResponse.Status, field: String = "body", constraint: String,
+        _ message: String, value: String? = nil
+    ) {
+        let error = FieldError(
+            field: field, constraint: constraint, message: message, value: value)
+        self.init(status, JobFailure(.invalidRequest, message, errors: [error]))
+    }
+
     /// A body that could not be read or broke the rules.
     package init(_ error: WireError) {
         self.init(.init(code: error.httpStatus), error.failure)
     }
 
-    /// A request that cannot be read as one about jobs; the error's field is `body`.
-    package init(_ status: HTTPResponse.Status, constraint: String, _ message: String) {
-        let error = FieldError(field: "body", constraint: constraint, message: message)
-        self.init(status, JobFailure(.invalidRequest, message, errors: [error]))
-    }
-
     /// What the queue answered in place of `started`.
     package init(_ failure: JobFailure) {
-        var failure = failure
-        let field: String? =
-            switch failure.code {
-            case .contextOverflow: "prompt"
-            case .jobIDConflict: "job_id"
-            default: nil
-            }
-        if let field, failure.errors.isEmpty {
-            failure.errors = [
-                FieldError(
-                    field: field, constraint: failure.code.rawValue, message: failure.message)
-            ]
-        }
         self.init(Self.status(of: failure.code), failure)
     }
 
@@ -58,19 +47,12 @@ package struct Refusal: Error, Sendable, Hashable {
         }
     }
 
-    /// A `Last-Event-ID` from which nothing can be given.
-    package static func lastEventID(_ message: String) -> JobFailure {
-        JobFailure(
-            .invalidRequest, message,
-            errors: [FieldError(field: "Last-Event-ID", constraint: "held", message: message)])
-    }
-
-    package var response: Response {
-        var headers: HTTPFields = [.contentType: "application/json"]
-        if status == .serviceUnavailable { headers[.retryAfter] = "1" }
-        if status == .unauthorized { headers[.wwwAuthenticate] = "Bearer" }
-        return Response(
-            status: status, headers: headers,
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: failure.errorsBody())))
+    /// Headers that every dialect's answer has.
+    package var headers: HTTPFields {
+        switch status {
+        case .serviceUnavailable: [.retryAfter: "1"]
+        case .unauthorized: [.wwwAuthenticate: "Bearer"]
+        default: [:]
+        }
     }
 }

@@ -1,9 +1,18 @@
-// What one response to `POST /execute` still has to say. The queue's thread writes, the response
-// reads. Who gets which event: EventRouter.swift; status and body: ExecuteRoute.swift.
+// What one response with a stream still has to say. The queue's thread writes, the response reads.
+// Who gets which event: StreamTable.swift; status and body: Dialects/JobRoute.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol
 import Synchronization
+
+/// Names one response, also after it has gone.
+package struct ReaderID: Sendable, Hashable {
+    private let number: UInt64
+
+    package init(_ number: UInt64) {
+        self.number = number
+    }
+}
 
 /// The bytes between the queue and one HTTP response, and the decision how the response begins.
 package final class ResponseStream: Sendable {
@@ -17,18 +26,17 @@ package final class ResponseStream: Sendable {
     /// The client went away, or reads too slowly.
     package struct Dropped: Error {}
 
-    /// Milliseconds.
     package struct Timing: Sendable, Hashable {
-        /// A job still without an event opens its stream after this, so that its client knows it waits.
-        package var patience: Int64 = 250
+        /// A job still without an event opens its stream after this time, so that its client knows the job waits.
+        package var patience = Duration.milliseconds(250)
         /// The same for a job that no worker has, and so none is about to refuse.
-        package var queued: Int64 = 50
+        package var queued = Duration.milliseconds(50)
         /// A stream is never silent for longer.
-        package var ping: Int64 = 5_000
-        /// A client that takes nothing of what is there for this long is given up.
-        package var stall: Int64 = 30_000
-        /// The same for a client that leaves more than `maximumBytes`.
-        package var excess: Int64 = 1_000
+        package var ping = Duration.seconds(5)
+        /// A client that reads nothing for this long, although there are bytes for it, is dropped.
+        package var stall = Duration.seconds(30)
+        /// The same for a client that leaves more than `maximumBytes` unread.
+        package var excess = Duration.seconds(1)
 
         package init() {}
     }
@@ -37,42 +45,44 @@ package final class ResponseStream: Sendable {
     package static let maximumBytes = 256 << 10
 
     private struct State {
-        var framer: EventFramer
+        var framer: any StreamFramer
         var opening: Opening?
         var bytes: [UInt8] = []
         var isBeingWritten = false
         /// When the client last took something, or had nothing to take.
-        var progressAt: Int64
-        var pingAt: Int64
+        var progressAt: Duration
+        var pingAt: Duration
         var isComplete = false
         var isDropped = false
     }
 
+    package let id: ReaderID
     private let timing: Timing
-    private let submittedAt: Int64
-    private let clock: @Sendable () -> Int64
-    private let timeOfDay: @Sendable () -> String
+    private let submittedAt: Duration
+    private let keepAlive: [UInt8]
+    private let clock: @Sendable () -> Duration
     private let close: @Sendable () -> Void
     private let state: Mutex<State>
     private let signal: AsyncStream<Void>
     private let signalSource: AsyncStream<Void>.Continuation
 
-    /// `clock` gives monotonic milliseconds, `timeOfDay` ISO 8601 in UTC; `close` ends the connection,
-    /// and with it a write that the client does not let end.
+    private static let made = Atomic<UInt64>(0)
+
+    /// `clock` gives monotonic time; `close` ends the connection, and with it a write that the client does not
+    /// let end.
     package init(
-        jobID: String, seed: UInt64, lastEventID: Int? = nil, timing: Timing = Timing(),
-        clock: @escaping @Sendable () -> Int64, timeOfDay: @escaping @Sendable () -> String,
-        close: @escaping @Sendable () -> Void = {}
+        framer: any StreamFramer, timing: Timing = Timing(),
+        clock: @escaping @Sendable () -> Duration, close: @escaping @Sendable () -> Void = {}
     ) {
+        id = ReaderID(Self.made.add(1, ordering: .relaxed).newValue)
         self.timing = timing
         self.close = close
         self.clock = clock
-        self.timeOfDay = timeOfDay
+        keepAlive = framer.keepAlive
         submittedAt = clock()
         state = Mutex(
             State(
-                framer: EventFramer(jobID: jobID, seed: seed, lastEventID: lastEventID),
-                progressAt: submittedAt, pingAt: submittedAt + timing.patience))
+                framer: framer, progressAt: submittedAt, pingAt: submittedAt + timing.patience))
         // One signal is as good as many: each is answered by taking all there is.
         (signal, signalSource) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -91,9 +101,8 @@ package final class ResponseStream: Sendable {
                 }
                 state.opening = .open
             }
-            let frames = state.framer.frames(
-                for: event, waited: Int(now - submittedAt), today: timeOfDay)
-            for frame in frames { append(frame.serialized(), to: &state, now: now) }
+            let bytes = state.framer.bytes(for: event, waited: now - submittedAt)
+            if !bytes.isEmpty { append(bytes, to: &state, now: now) }
             state.isComplete = event.isTerminal
         }
     }
@@ -110,7 +119,7 @@ package final class ResponseStream: Sendable {
         guard isDue else { return }
         change { state in
             state.opening = state.opening ?? .open
-            append(ServerSentEvent.ping, to: &state, now: now)
+            append(keepAlive, to: &state, now: now)
         }
     }
 
@@ -192,7 +201,7 @@ package final class ResponseStream: Sendable {
 
     // MARK: - Pieces
 
-    private func append(_ bytes: [UInt8], to state: inout State, now: Int64) {
+    private func append(_ bytes: [UInt8], to state: inout State, now: Duration) {
         if state.bytes.isEmpty, !state.isBeingWritten { state.progressAt = now }
         state.bytes.append(contentsOf: bytes)
         state.pingAt = now + timing.ping

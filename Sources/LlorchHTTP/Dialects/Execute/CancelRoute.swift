@@ -1,7 +1,8 @@
 // POST /cancel and its alias /cancel/{job_id}: always 202, for running, finished and unknown ids.
 // SPDX-License-Identifier: Apache-2.0
 
-package import Hummingbird
+import HTTPTypes
+package import HummingbirdCore
 import LlorchJSON
 import LlorchLog
 import LlorchProtocol
@@ -9,11 +10,17 @@ import LlorchSystem
 import Logging
 import NIOCore
 
-/// Asks for the end of a job; the job's own stream tells when it has ended.
+/// Asks for the end of a job; the job's own stream tells when the job has ended.
 package struct CancelRoute: Sendable {
     let queue: QueueService
 
-    package func respond(to request: Request, context: ShimContext) async throws -> Response {
+    package init(queue: QueueService) {
+        self.queue = queue
+    }
+
+    package func respond(
+        to request: Request, context: RequestContext
+    ) async throws -> Response {
         let bytes = try await request.jsonBody()
         do throws(WireError) {
             return cancel(try CancelRequest(parsing: bytes).jobID, context)
@@ -22,8 +29,8 @@ package struct CancelRoute: Sendable {
         }
     }
 
-    /// `jobID` comes from the path; the body is not looked at.
-    package func cancel(_ jobID: String, _ context: ShimContext) -> Response {
+    /// `jobID` comes from the path; the body is not read.
+    package func cancel(_ jobID: String, _ context: RequestContext) -> Response {
         queue.cancel(jobID)
         context.logger.info("cancel asked", metadata: ["job_id": LogText.metadata(jobID)])
         var writer = JSONWriter()

@@ -1,5 +1,5 @@
-// `X-Deadline`: the time after which an answer is of no use to the client (decision D-28). Who ends the job
-// then: the dispatcher while it waits, the worker while it runs.
+// `X-Deadline`: the time after which an answer is of no use to the client. At that time the dispatcher ends a
+// job that waits, and the worker a job that runs.
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
@@ -11,17 +11,16 @@ enum DeadlineHeader {
 
     /// Milliseconds left until a time in ISO 8601, or in milliseconds since 1970.
     ///
-    /// - Throws: 400 for what is no time, 504 for one that has passed.
+    /// - Throws: 400 for a text that is no time, 504 for a time that has passed.
     static func millisecondsLeft(_ text: String, now: Date = .now) throws(Refusal) -> UInt32 {
         guard let time = time(text) else {
             let message =
                 "\(name) must be a time as 2026-01-01T00:00:00Z, or milliseconds since 1970"
-            let error = FieldError(
-                field: name, constraint: "timestamp", message: message,
+            throw Refusal(
+                .badRequest, field: name, constraint: "timestamp", message,
                 value: String(text.prefix(100)))
-            throw Refusal(.badRequest, JobFailure(.invalidRequest, message, errors: [error]))
         }
-        // Both are times that a format could hold: their difference has a place in Int64.
+        // Both times are within the years that the formats can spell, so their difference fits Int64.
         let left = Int64((time.timeIntervalSince(now) * 1_000).rounded())
         guard left > 0 else {
             throw Refusal(

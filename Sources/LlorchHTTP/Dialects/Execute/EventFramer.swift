@@ -4,34 +4,47 @@
 
 import LlorchJSON
 package import LlorchProtocol
+import LlorchSystem
 
 /// Turns token events into server-sent events.
 ///
 /// Over HTTP `i` counts pieces of text from 0 without a hole, where the queue counts token ids.
-package struct EventFramer: Sendable {
+package struct EventFramer: StreamFramer {
     private let jobID: String
     private let seed: UInt64
+    private let timeOfDay: @Sendable () -> String
     private var isStarted = false
     private var pieces = 0
     private var tokens = 0
     /// Tokens of frames that the client has from an earlier response.
     private let held: Int
 
-    /// `lastEventID` is that of the last frame a client has that comes back: nothing up to it is framed.
-    package init(jobID: String, seed: UInt64, lastEventID: Int? = nil) {
+    /// Makes the frames of one response.
+    ///
+    /// `lastEventID` is the id of the last frame that a returning client has: nothing up to that frame is
+    /// framed. `timeOfDay` gives the time now, ISO 8601 in UTC, for a `started` that has to be made here.
+    package init(
+        jobID: String, seed: UInt64, lastEventID: Int? = nil,
+        timeOfDay: @escaping @Sendable () -> String
+    ) {
         self.jobID = jobID
         self.seed = seed
+        self.timeOfDay = timeOfDay
         held = lastEventID ?? 0
         isStarted = lastEventID != nil
     }
 
+    package var keepAlive: [UInt8] { ServerSentEvent.ping }
+
+    package mutating func bytes(for event: TokenEvent, waited: Duration) -> [UInt8] {
+        frames(for: event, waited: waited).flatMap { $0.serialized() }
+    }
+
     /// The frames of an event; none for a piece without text, two for a failure before `started`.
     ///
-    /// `waited` is in milliseconds since the request; `today` gives the time now, ISO 8601, where
-    /// `started` has to be made here.
-    package mutating func frames(
-        for event: TokenEvent, waited: Int, today: () -> String
-    ) -> [ServerSentEvent] {
+    /// `waited` is the time since the request.
+    package mutating func frames(for event: TokenEvent, waited: Duration) -> [ServerSentEvent] {
+        let waited = Int(clamping: waited.wholeMilliseconds)
         switch event {
         case .started(var started):
             guard !isStarted else { return [] }
@@ -48,11 +61,12 @@ package struct EventFramer: Sendable {
         case .metrics, .end:
             return [frame(event)]
         case .error:
+            if isStarted { return [frame(event)] }
+            isStarted = true
             let started = TokenEvent.Started(
-                model: "", startedAt: isStarted ? "" : today(), seed: seed, promptTokens: 0,
+                model: "", startedAt: timeOfDay(), seed: seed, promptTokens: 0,
                 queuedMilliseconds: waited)
-            let missing = frames(for: .started(started), waited: waited, today: today)
-            return missing + [frame(event)]
+            return [frame(.started(started)), frame(event)]
         }
     }
 

@@ -22,10 +22,8 @@ import Testing
             stopSequenceMatched: "\n\n", promptTokens: 3, prefillMilliseconds: 4))
 
     private func text(_ events: [TokenEvent], waited: Int = 0) -> String {
-        var framer = EventFramer(jobID: "a\"1", seed: 7)
-        let frames = events.flatMap {
-            framer.frames(for: $0, waited: waited) { "2026-02-03T04:05:06Z" }
-        }
+        var framer = EventFramer(jobID: "a\"1", seed: 7, timeOfDay: { "2026-02-03T04:05:06Z" })
+        let frames = events.flatMap { framer.frames(for: $0, waited: .milliseconds(waited)) }
         return String(decoding: frames.flatMap { $0.serialized() }, as: UTF8.self)
     }
 

@@ -177,13 +177,12 @@ import Testing
 
     @Test func loadingAndLeavingWorkersTakeNoJobs() async throws {
         try await Harness.run([{ _ in Script() }]) { harness in
-            for (state, code) in [
-                (WorkerStatus.State.loading, "WORKER_LOST"), (.draining, "DRAINING"),
+            for (said, state, code) in [
+                (WorkerStatus.State.loading, Serving.State.loading, "WORKER_LOST"),
+                (.draining, .draining, "DRAINING"),
             ] {
-                harness.workers[0].say(state)
-                try await eventually {
-                    harness.shim.queue.directory.snapshot().state == state.rawValue
-                }
+                harness.workers[0].say(said)
+                try await eventually { harness.shim.queue.serving.snapshot().state == state }
                 try await StreamingClient.post(
                     "/execute", Harness.job("a"), port: harness.port
                 ) { client in
@@ -194,7 +193,7 @@ import Testing
                 }
             }
             harness.workers[0].say(.idle)
-            try await eventually { !harness.shim.queue.directory.snapshot().serving.isEmpty }
+            try await eventually { !harness.shim.queue.serving.snapshot().serving.isEmpty }
             #expect(grammarFault(try await harness.execute(Harness.job("a"))) == nil)
         }
     }
@@ -239,8 +238,12 @@ import Testing
         }
     }
 
+    /// The connection's end is what tells: no comment is written that could fail, and no patience runs out.
     @Test func clientThatLeavesCancelsItsJob() async throws {
-        try await Harness.run([{ _ in .holding }]) { harness in
+        var settings = Harness.Settings()
+        settings.timing.ping = .seconds(3_600)
+        settings.timing.stall = .seconds(3_600)
+        try await Harness.run([{ _ in .holding }], settings) { harness in
             for id in ["a", "b", "c"] {
                 try await StreamingClient.post(
                     "/execute", Harness.job(id), port: harness.port
@@ -248,11 +251,7 @@ import Testing
                     _ = try await client.event()
                     _ = try await client.event()
                 }
-                let left = ContinuousClock.now
                 try await eventually { harness.workers[0].received.contains(.cancel(id)) }
-                let entry = harness.workers[0].diary.first { $0.0 == .cancel(id) }
-                let delay = try #require(entry).1 - left
-                #expect(delay < .milliseconds(250))
             }
         }
     }

@@ -47,7 +47,7 @@ import Testing
 
     @Test func theWorkerIsToldWhatIsLeft() async throws {
         try await Harness.run([{ _ in Script() }]) { harness in
-            let soon = Date.now.addingTimeInterval(60)
+            let soon = Date.now.addingTimeInterval(3_600)
             let texts = [
                 soon.ISO8601Format(), "\(Int64(soon.timeIntervalSince1970 * 1_000))",
                 soon.ISO8601Format(.init(includingFractionalSeconds: true)),
@@ -59,7 +59,8 @@ import Testing
             }
             let told = harness.workers[0].receivedJobs.map(\.deadlineMilliseconds)
             for left in told.prefix(3) {
-                #expect((30_000...60_000).contains(left ?? 0), "\(String(describing: left))")
+                // Half an hour is more than any machine needs for the way.
+                #expect((1_800_000...3_600_000).contains(left ?? 0), "\(left.debugDescription)")
             }
             #expect(told.last == .some(.max) || (told.last ?? nil) ?? 0 > 4_000_000_000)
         }

@@ -8,17 +8,20 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct ResponseStreamTests {
     private final class Clock: Sendable {
-        private let time = Mutex<Int64>(1_000)
-        var now: Int64 { time.withLock { $0 } }
-        func advance(_ milliseconds: Int64) { time.withLock { $0 += milliseconds } }
+        private let time = Mutex(Duration.seconds(1))
+        var now: Duration { time.withLock { $0 } }
+        func advance(_ milliseconds: Int) { time.withLock { $0 += .milliseconds(milliseconds) } }
     }
 
     private let clock = Clock()
 
     private func makeStream(_ id: String = "a") -> ResponseStream {
         let clock = clock
-        return ResponseStream(
-            jobID: id, seed: 1, clock: { clock.now }, timeOfDay: { "2026-01-01T00:00:00Z" })
+        return ResponseStream(framer: framer(id), clock: { clock.now })
+    }
+
+    private func framer(_ id: String) -> EventFramer {
+        EventFramer(jobID: id, seed: 1, timeOfDay: { "2026-01-01T00:00:00Z" })
     }
 
     private let started = TokenEvent.started(
@@ -29,9 +32,12 @@ import Testing
             prefillMilliseconds: 0))
     private let failure = JobFailure(.contextOverflow, "too long")
 
-    private func expectDropped(_ jobIDs: [String], from router: inout EventRouter) {
-        let dropped = router.tick()
-        #expect(dropped == jobIDs)
+    private func expectDropped(
+        _ dropped: [ResponseStream], of streams: [ResponseStream],
+        from responses: inout OpenResponses
+    ) {
+        let gone = responses.tick(reading: streams.map(\.id))
+        #expect(gone == dropped.map(\.id))
     }
 
     private func text(_ bytes: [UInt8]?) -> String? {
@@ -39,7 +45,7 @@ import Testing
     }
 
     /// By a comment, and not a millisecond before.
-    private func expectOpening(of stream: ResponseStream, after milliseconds: Int64) async throws {
+    private func expectOpening(of stream: ResponseStream, after milliseconds: Int) async throws {
         clock.advance(milliseconds - 1)
         stream.pingIfDue()
         #expect(stream.pendingBytes == 0)
@@ -125,20 +131,21 @@ import Testing
     }
 
     @Test func readerThatTakesNothingIsDropped() async throws {
-        var router = EventRouter()
+        var responses = OpenResponses()
         let slow = makeStream("slow")
         let quick = makeStream("quick")
-        router.add(slow, for: "slow")
-        router.add(quick, for: "quick")
-        for id in ["slow", "quick"] { router.deliver(started, to: id) }
+        for stream in [slow, quick] {
+            responses.add(stream)
+            responses.deliver(started, to: stream.id)
+        }
         _ = try await slow.next()  // Its write does not come back.
         clock.advance(29_999)
         _ = try await quick.next()
-        expectDropped([], from: &router)
+        expectDropped([], of: [slow, quick], from: &responses)
         clock.advance(1)
-        expectDropped(["slow"], from: &router)
+        expectDropped([slow], of: [slow, quick], from: &responses)
         await #expect(throws: ResponseStream.Dropped.self) { try await slow.next() }
-        #expect(router.jobIDs == ["quick"])
+        #expect(!quick.isDropped)
     }
 
     /// The job has ended, its last bytes are not taken: still an open connection.
@@ -146,62 +153,80 @@ import Testing
         let closed = Mutex(0)
         let closes = { @Sendable in closed.withLock { $0 += 1 } }
         let clock = clock
-        let stream = ResponseStream(
-            jobID: "a", seed: 1, clock: { clock.now }, timeOfDay: { "" }, close: closes)
-        var router = EventRouter()
-        router.add(stream, for: "a")
-        router.deliver(started, to: "a")
-        router.deliver(end, to: "a")
-        #expect(!router.isEmpty)
+        let stream = ResponseStream(framer: framer("a"), clock: { clock.now }, close: closes)
+        var responses = OpenResponses()
+        responses.add(stream)
+        responses.deliver(started, to: stream.id)
+        responses.deliver(end, to: stream.id)
+        #expect(!responses.isEmpty)
         clock.advance(30_000)
-        expectDropped([], from: &router)
-        _ = router.tick()
-        #expect(router.isEmpty)
+        expectDropped([], of: [], from: &responses)
+        _ = responses.tick(reading: [])
+        #expect(responses.isEmpty)
         #expect(closed.withLock { $0 } == 1)
     }
 
     @Test func memoryOfAClientIsBounded() async throws {
-        var router = EventRouter()
+        var responses = OpenResponses()
         let piece = String(repeating: "x", count: 1 << 10)
-        for (id, count) in [("much", 270), ("less", 200)] {
-            router.add(makeStream(id), for: id)
-            router.deliver(started, to: id)
+        let streams = [("much", 270), ("less", 200)].map { id, count in
+            let stream = makeStream(id)
+            responses.add(stream)
+            responses.deliver(started, to: stream.id)
             for index in 0..<count {
-                router.deliver(.token(.init(text: piece, ids: [1], index: index)), to: id)
+                responses.deliver(
+                    .token(.init(text: piece, ids: [1], index: index)), to: stream.id)
             }
+            return stream
         }
         // A burst is no offence; leaving it there is.
-        expectDropped([], from: &router)
+        expectDropped([], of: streams, from: &responses)
         clock.advance(999)
-        expectDropped([], from: &router)
+        expectDropped([], of: streams, from: &responses)
         clock.advance(1)
-        expectDropped(["much"], from: &router)
+        expectDropped([streams[0]], of: streams, from: &responses)
         clock.advance(28_000)
-        expectDropped([], from: &router)
-        #expect(router.jobIDs == ["less"])
+        expectDropped([], of: streams, from: &responses)
+        #expect(!streams[1].isDropped)
     }
 
     @Test func memoryOfAllClientsIsBounded() async throws {
-        var router = EventRouter(maximumBytes: 1_000)
+        var responses = OpenResponses(maximumBytes: 1_000)
         let piece = String(repeating: "x", count: 300)
-        for id in ["a", "b", "c", "d"] {
-            router.add(makeStream(id), for: id)
-            router.deliver(started, to: id)
-            router.deliver(.token(.init(text: piece, ids: [1], index: 0)), to: id)
+        let streams = ["a", "b", "c", "d"].map(makeStream)
+        for stream in streams {
+            responses.add(stream)
+            responses.deliver(started, to: stream.id)
+            responses.deliver(.token(.init(text: piece, ids: [1], index: 0)), to: stream.id)
         }
-        let dropped = router.tick()
+        let dropped = responses.tick(reading: streams.map(\.id))
         #expect(dropped.count == 2, "about 490 bytes each, 1,000 allowed")
     }
 
-    @Test func eventsOfOthersAreCounted() {
-        var router = EventRouter()
+    /// One who waits for the answer to a cancel is not told that the job waits.
+    @Test func onlyReadersAreSentComments() async throws {
+        var responses = OpenResponses()
         let stream = makeStream()
-        router.add(stream, for: "a")
-        router.deliver(end, to: "a")
-        router.deliver(end, to: "a")
-        router.deliver(end, to: "b")
-        #expect(router.unclaimed == 2)
-        let isRemoved = router.remove(stream, for: "a")
-        #expect(!isRemoved)
+        responses.add(stream)
+        clock.advance(60_000)
+        expectDropped([], of: [], from: &responses)
+        #expect(stream.pendingBytes == 0)
+        expectDropped([], of: [stream], from: &responses)
+        #expect(text(try await stream.next()) == ": ping\n\n")
+    }
+
+    @Test func whatIsGoneIsForgotten() async throws {
+        var responses = OpenResponses()
+        let streams = ["a", "b", "c"].map(makeStream)
+        for stream in streams { responses.add(stream) }
+        responses.remove(streams[0].id)
+        responses.drop(streams[1].id)
+        #expect(!streams[0].isDropped && streams[1].isDropped)
+        responses.deliver(.error(failure), to: streams[2].id)
+        #expect(!responses.isEmpty)
+        _ = responses.tick(reading: [])
+        #expect(responses.isEmpty, "a refusal leaves nothing to take")
+        responses.deliver(started, to: streams[2].id)
+        #expect(responses.isEmpty)
     }
 }

@@ -24,11 +24,11 @@ import Testing
 
     @Test func aJobsTimesAreTakenFromItsRequest() {
         var jobs = JobMeasurements()
-        jobs.submitted("a", now: 1_000_000)
-        jobs.note(Self.started(), of: "a", now: 1_200_000)
-        jobs.note(Self.token(1, at: 0), of: "a", now: 1_300_000)
-        jobs.note(Self.token(3, at: 1), of: "a", now: 1_320_000)
-        jobs.note(Self.end, of: "a", now: 1_320_000)
+        jobs.submitted("a", now: .microseconds(1_000_000))
+        jobs.note(Self.started(), of: "a", now: .microseconds(1_200_000))
+        jobs.note(Self.token(1, at: 0), of: "a", now: .microseconds(1_300_000))
+        jobs.note(Self.token(3, at: 1), of: "a", now: .microseconds(1_320_000))
+        jobs.note(Self.end, of: "a", now: .microseconds(1_320_000))
         let totals = jobs.totals
         #expect(totals.queueWait.count == 1 && totals.queueWait.sum == 0.2)
         #expect(totals.timeToFirstToken.count == 1 && totals.timeToFirstToken.sum == 0.3)
@@ -40,23 +40,23 @@ import Testing
 
     @Test func aCancelIsTimedFromItsFirstAskingAndOnlyWhereItEndsTheJob() {
         var jobs = JobMeasurements()
-        for id in ["a", "b"] { jobs.submitted(id, now: 0) }
-        jobs.cancelled("a", now: 10_000)
-        jobs.cancelled("a", now: 50_000)
-        jobs.cancelled("b", now: 10_000)
-        jobs.cancelled("unknown", now: 10_000)
-        jobs.note(.error(JobFailure(.cancelled, "x")), of: "a", now: 70_000)
-        jobs.note(Self.end, of: "b", now: 80_000)
+        for id in ["a", "b"] { jobs.submitted(id, now: .microseconds(0)) }
+        jobs.cancelled("a", now: .microseconds(10_000))
+        jobs.cancelled("a", now: .microseconds(50_000))
+        jobs.cancelled("b", now: .microseconds(10_000))
+        jobs.cancelled("unknown", now: .microseconds(10_000))
+        jobs.note(.error(JobFailure(.cancelled, "x")), of: "a", now: .microseconds(70_000))
+        jobs.note(Self.end, of: "b", now: .microseconds(80_000))
         #expect(jobs.totals.cancel.count == 1 && jobs.totals.cancel.sum == 0.06)
         #expect(jobs.totals.outcomes == [.error(.cancelled): 1, .end: 1])
     }
 
     @Test func aJobIsCountedOnce() {
         var jobs = JobMeasurements()
-        jobs.submitted("a", now: 0)
-        jobs.ended("a", .error(.shutdown), now: 1)
-        jobs.note(Self.started(), of: "a", now: 2)
-        jobs.note(.error(JobFailure(.cancelled, "x")), of: "a", now: 3)
+        jobs.submitted("a", now: .microseconds(0))
+        jobs.ended("a", .error(.shutdown), now: .microseconds(1))
+        jobs.note(Self.started(), of: "a", now: .microseconds(2))
+        jobs.note(.error(JobFailure(.cancelled, "x")), of: "a", now: .microseconds(3))
         #expect(jobs.totals.outcomes == [.error(.shutdown): 1])
         #expect(jobs.totals.queueWait.count == 0)
     }
@@ -64,8 +64,8 @@ import Testing
     @Test func aWorkerThatSaysAbsurdNumbersOverflowsNothing() {
         var jobs = JobMeasurements()
         for id in ["a", "b"] {
-            jobs.submitted(id, now: 0)
-            jobs.note(Self.started(promptTokens: .max), of: id, now: -1)
+            jobs.submitted(id, now: .microseconds(0))
+            jobs.note(Self.started(promptTokens: .max), of: id, now: .microseconds(-1))
         }
         #expect(jobs.totals.promptTokens == .max)
         #expect(jobs.totals.queueWait.sum == 0)
@@ -73,8 +73,8 @@ import Testing
 
     @Test func aBoundHoldsWhatIsEqualToIt() {
         var histogram = Histogram(bounds: [0.1, 0.2, 1])
-        for time in [100_000, 100_001, 200_000, 3_000_000] as [Int64] {
-            histogram.observe(microseconds: time)
+        for time in [100_000, 100_001, 200_000, 3_000_000] {
+            histogram.observe(.microseconds(time))
         }
         #expect(histogram.cumulative == [1, 3, 3])
         #expect(histogram.count == 4)

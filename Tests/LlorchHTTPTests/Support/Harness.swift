@@ -5,6 +5,7 @@ import Glibc
 import LlorchHTTP
 import LlorchProtocol
 import LlorchQueue
+import LlorchSystem
 import Logging
 import ServiceLifecycle
 import Synchronization
@@ -18,21 +19,23 @@ struct Harness: Sendable {
     let events: String
     let group: ServiceGroup
 
-    /// What a test shortens, in milliseconds, or narrows.
+    /// What a test shortens, prolongs or narrows.
     struct Settings {
         var backlog: Int?
-        var silence: Int64?
-        var workerPatience: Int64?
-        var drainTimeout: Int64?
+        var silence: Duration?
+        var workerPatience: Duration?
+        var drainTimeout: Duration?
+        var timing = ResponseStream.Timing()
         var allowedHosts: [String] = []
         var token: AccessToken?
 
         func apply(to options: inout ShimOptions) {
             if let backlog { options.queue.dispatcher.backlog = backlog }
-            if let silence { options.queue.dispatcher.silence = silence }
+            if let silence { options.queue.dispatcher.silence = silence.wholeMilliseconds }
             if let workerPatience { options.queue.workerPatience = workerPatience }
             options.allowedHosts = allowedHosts
             options.token = token
+            options.timing = timing
             if let drainTimeout { options.drainTimeout = drainTimeout }
         }
     }
@@ -65,7 +68,7 @@ struct Harness: Sendable {
             let port = try #require(await ports.first { _ in true })
             let harness = Harness(
                 shim: shim, workers: workers, port: port, events: events, group: group)
-            try await eventually { shim.queue.directory.snapshot().workers.count == scripts.count }
+            try await eventually { shim.queue.serving.snapshot().workers.count == scripts.count }
             do {
                 try await body(harness)
             } catch {

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
-import Hummingbird
 import LlorchHTTP
 import LlorchJSON
 import LlorchProtocol

@@ -66,8 +66,8 @@ import Testing
             #expect(!page.text.contains("secret-name"))
             // The simulated worker says nothing of its outbox, so nothing is made up.
             #expect(!page.text.contains("llorch_outbox_bytes{"))
-            let sum = try #require(page["llorch_time_to_first_token_seconds_sum"])
-            #expect(sum > 0 && sum < 60)
+            // What is summed: MeasurementTests, in a time of their own.
+            #expect(page["llorch_time_to_first_token_seconds_sum"] ?? 0 > 0)
         }
     }
 
@@ -143,7 +143,7 @@ import Testing
         let whole = Script(pieces: ["a", "b", "c", "d"])
         try await Harness.run(
             [{ _ in Script(pieces: ["a", "b"], ending: .hold) }, { _ in whole }],
-            Harness.Settings(silence: 500)
+            Harness.Settings(silence: .milliseconds(500))
         ) { harness in
             try await StreamingClient.post(
                 "/execute", Harness.job("a"), port: harness.port
@@ -165,7 +165,9 @@ import Testing
 
     @Test func jobsNobodyCanServeAreCountedOnce() async throws {
         try await Harness.run(
-            [{ _ in .holding }], Harness.Settings(silence: 500, workerPatience: 300)
+            [{ _ in .holding }],
+            Harness.Settings(
+                silence: .milliseconds(500), workerPatience: .milliseconds(300))
         ) { harness in
             try await StreamingClient.post(
                 "/execute", Harness.job("a"), port: harness.port
