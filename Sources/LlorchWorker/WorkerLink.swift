@@ -74,7 +74,7 @@ final class WorkerLink {
                 metadata: ["events": "\(options.events)"])
         }
         context = try ZMQContext()
-        connections = try options.security?.makeGuard(in: context, now: clock() / 1_000)
+        connections = try options.security?.makeGuard(in: context, now: .microseconds(clock()))
         jobsLock = try AddressLock(options.jobs)
         controlLock = try AddressLock(options.control)
         jobs = try QueueSocket.workerJobs.open(options.jobs, in: context, options.security)
@@ -100,8 +100,11 @@ final class WorkerLink {
             ])
     }
 
-    /// Milliseconds, for the state machines.
+    /// Milliseconds.
     var now: Int64 { clock() / 1_000 }
+
+    /// For the state machines.
+    private var time: Duration { .milliseconds(now) }
 
     // MARK: - Model
 
@@ -122,7 +125,7 @@ final class WorkerLink {
     // MARK: - Jobs
 
     func startNext() -> (job: GenerationJob, queuedMilliseconds: Int)? {
-        let next = table.startNext(now: now)
+        let next = table.startNext(now: time)
         if let next { note?.write(next.job.id) }
         return next
     }
@@ -137,7 +140,7 @@ final class WorkerLink {
         // Before anyone hears of the end: a death after it is not the job's.
         if event.isTerminal { note?.write(nil) }
         pass(.before(event))
-        outbox.append(table.record(event, now: now))
+        outbox.append(table.record(event, now: time))
         try flush()
         pass(.after(event))
     }
@@ -160,7 +163,7 @@ final class WorkerLink {
         if let since = stalledAt, now - since >= options.stallTimeout, table.running != nil {
             let failure = JobFailure(
                 .consumerStalled, "the events were not read for \(options.stallTimeout) ms")
-            outbox.append(table.record(.error(failure), now: now))
+            outbox.append(table.record(.error(failure), now: time))
         }
         if !outbox.isFull {
             stalledAt = nil
@@ -186,8 +189,8 @@ final class WorkerLink {
         connections?.watch(in: &poller)
         if !outbox.isEmpty { poller.add(events, .writable) }
         poller.add(descriptor: shutdown.descriptor)
-        let due = min(nextHeartbeat, table.nextDue ?? .max, drainEndsAt)
-        try poller.wait(milliseconds: Int(clamping: min(limit, max(0, due - now))))
+        let due = min(nextHeartbeat, table.nextDue?.wholeMilliseconds ?? .max, drainEndsAt)
+        try poller.wait(atMost: .milliseconds(min(limit, max(0, due - now))))
         try serve(budget: 20_000)
     }
 
@@ -195,7 +198,7 @@ final class WorkerLink {
     private func serve(budget: Int64) throws(ZMQError) {
         let begin = clock()
         takeSignals()
-        try connections?.serve(now: now)
+        try connections?.serve(now: time)
         let known = table.queuedCount
         var count = 0
         while count < Self.controlMessagesPerTick, let message = try control.receive() {
@@ -211,10 +214,10 @@ final class WorkerLink {
             if clock() - begin >= budget { break }
         }
         let tookJob = table.queuedCount > known
-        outbox.append(table.expire(now: now))
+        outbox.append(table.expire(now: time))
         if now >= drainEndsAt, table.running != nil {
             let failure = JobFailure(.shutdown, "the worker leaves; send the job to another")
-            outbox.append(table.record(.error(failure), now: now))
+            outbox.append(table.record(.error(failure), now: time))
         }
         if now >= nextHeartbeat { beat() }
         try flush()
@@ -226,12 +229,12 @@ final class WorkerLink {
         pass(.received)
         do throws(WireError) {
             let message = try DispatcherMessage(parsing: bytes.bytes)
-            let answers = table.receive(message, now: now)
+            let answers = table.receive(message, now: time)
             if case .job = message { pass(.beforeAccepted) }
             outbox.append(answers)
             if message == .drain { beginDrain() }
         } catch {
-            outbox.append(table.refuse(error, now: now))
+            outbox.append(table.refuse(error, now: time))
         }
     }
 
@@ -254,7 +257,7 @@ final class WorkerLink {
         nextHeartbeat = now
         service?.send(.stopping)
         logger.notice("draining", metadata: ["queued": "\(table.queuedCount)"])
-        outbox.append(table.drain(now: now))
+        outbox.append(table.drain(now: time))
         pass(.drain)
     }
 
@@ -351,7 +354,7 @@ final class WorkerLink {
         let begin = now
         pass(.acknowledgementWait)
         while !isStopping, !outbox.isEmpty || isAcknowledgementDue {
-            let left = begin + Int64(QueueSocket.drainLinger) - now
+            let left = begin + QueueSocket.drainLinger.wholeMilliseconds - now
             if left <= 0 { break }
             try wait(atMost: left)
         }
@@ -361,10 +364,11 @@ final class WorkerLink {
         while !outbox.isEmpty, now < end {
             var poller = ZMQPoller()
             poller.add(events, .writable)
-            try poller.wait(milliseconds: Int(clamping: end - now))
+            try poller.wait(atMost: .milliseconds(end - now))
             try flush()
         }
-        try events.set(.linger(isStopping ? Int32(Self.stopPatience) : QueueSocket.drainLinger))
+        let patience = Duration.milliseconds(Self.stopPatience)
+        try events.set(.linger(isStopping ? patience : QueueSocket.drainLinger))
         logger.notice(
             "leaving", metadata: ["reason": "\(reason)", "unsent_bytes": "\(outbox.bytes)"])
     }

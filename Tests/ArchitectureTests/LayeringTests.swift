@@ -34,7 +34,7 @@ import Testing
         ("LlorchQueue/Addresses/A.swift", "import Glibc"),
         ("LlorchQueue/Records/A.swift", "import LlorchSystem"),
         ("LlorchQueue/Dispatcher/A.swift", "@preconcurrency import CZMQ"),
-        ("LlorchQueue/Worker/A.swift", "import LlorchSystem"),
+        ("LlorchQueue/Worker/A.swift", "import Glibc"),
         ("LlorchLog/A.swift", "import LlorchProtocol"),
         ("LlorchWorker/A.swift", "import ArgumentParser"),
         ("LlorchHTTP/A.swift", "internal import LlorchEngine"),

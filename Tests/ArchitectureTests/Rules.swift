@@ -30,9 +30,8 @@ enum Rules {
         "LlorchQueue/ZMQ": ["CZMQ", "Glibc", "LlorchSystem"],
         "LlorchQueue/Addresses": ["LlorchSystem"],
         "LlorchQueue/Records": ["LlorchProtocol"],
-        // Its client waits for sockets and for other threads; the state machine imports LlorchProtocol only.
         "LlorchQueue/Dispatcher": ["LlorchProtocol", "LlorchSystem"],
-        "LlorchQueue/Worker": ["LlorchProtocol"],
+        "LlorchQueue/Worker": ["LlorchProtocol", "LlorchSystem"],
         "LlorchLog": ["LlorchSystem", "Logging"],
         "LlorchWorker": [
             "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",

@@ -187,7 +187,7 @@ private final class ScriptedWorker {
         var open = jobs.count
         while open > 0 {
             try #require(!Task.isCancelled, "out of time with \(open) jobs open: \(events)")
-            for case .event(let event, let id) in try client.poll(milliseconds: 100) {
+            for case .event(let event, let id) in try client.poll(atMost: .milliseconds(100)) {
                 events[id, default: []].append(event)
                 onEvent(event, id)
                 if event.isTerminal { open -= 1 }
@@ -202,7 +202,7 @@ private final class ScriptedWorker {
         var hasLeft = false
         while !hasLeft {
             try #require(!Task.isCancelled, "out of time: the worker did not leave")
-            for case .left in try client.poll(milliseconds: 100) { hasLeft = true }
+            for case .left in try client.poll(atMost: .milliseconds(100)) { hasLeft = true }
         }
         outcome.hasEnded.wait()
         let error = outcome.error.withLock { $0 }

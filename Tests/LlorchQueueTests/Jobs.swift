@@ -3,6 +3,7 @@
 
 import LlorchProtocol
 import LlorchQueue
+import TestSupport
 
 func job(
     _ id: String, prompt: String = "Hello", tokens: Int = 4, deadline: UInt32? = nil,
@@ -29,6 +30,12 @@ func end(tokens: Int) -> TokenEvent {
 
 func token(_ text: String, _ ids: [TokenID], at index: Int) -> TokenEvent {
     .token(.init(text: text, ids: ids, index: index))
+}
+
+extension SplitMix {
+    mutating func duration(milliseconds: ClosedRange<Int64>) -> Duration {
+        .milliseconds(Int64.random(in: milliseconds, using: &self))
+    }
 }
 
 extension Answer {

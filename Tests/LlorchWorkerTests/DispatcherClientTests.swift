@@ -68,7 +68,7 @@ import Testing
         let fleet = try Fleet()
         let wakeUp = fleet.client.wakeUp
         DetachedThread { wakeUp.signal() }.start()
-        #expect(try fleet.client.poll(milliseconds: 100_000).isEmpty)
+        #expect(try fleet.client.poll(atMost: .seconds(100)).isEmpty)
     }
 }
 
@@ -114,7 +114,7 @@ private final class Fleet {
         for worker in workers {
             var poller = ZMQPoller()
             poller.add(descriptor: worker.ended.descriptor)
-            try? poller.wait(milliseconds: 10_000)
+            try? poller.wait(atMost: .seconds(10))
         }
     }
 
@@ -122,7 +122,7 @@ private final class Fleet {
 
     func pump(until isDone: () -> Bool) throws {
         while !isDone() {
-            for delivery in try client.poll(milliseconds: 1_000) {
+            for delivery in try client.poll(atMost: .seconds(1)) {
                 switch delivery {
                 case .accepted(let id): accepted.insert(id)
                 case .event(let event, let id): events[id, default: []].append(event)

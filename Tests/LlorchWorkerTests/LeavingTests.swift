@@ -65,7 +65,7 @@ import Testing
             poller.add(descriptor: signal.descriptor)
             var requests = 0
             while requests == 0 {
-                try poller.wait(milliseconds: 1_000)
+                try poller.wait(atMost: .seconds(1))
                 requests = signal.take()
             }
             #expect(requests == 1)

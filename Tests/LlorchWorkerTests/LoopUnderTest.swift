@@ -89,7 +89,7 @@ final class LoopUnderTest {
         while ended.result.withLock({ $0 == nil }) {
             var poller = ZMQPoller()
             poller.add(descriptor: endedWakeUp.descriptor)
-            try? poller.wait(milliseconds: 1_000)
+            try? poller.wait(atMost: .seconds(1))
         }
     }
 
@@ -156,7 +156,7 @@ final class LoopUnderTest {
     private func read(milliseconds: Int) throws {
         var poller = ZMQPoller()
         poller.add(eventsSocket, .readable)
-        try poller.wait(milliseconds: milliseconds)
+        try poller.wait(atMost: .milliseconds(milliseconds))
         while let message = try eventsSocket.receive() {
             events.append(try WorkerEvent(parsing: message.bytes))
         }

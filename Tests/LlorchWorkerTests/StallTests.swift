@@ -116,7 +116,7 @@ private final class UnreadWorker {
         // Far less than the longest job allowed, however well its tokens are merged.
         options.outboxLimit = 4_000
         jobs = try QueueSocket.dispatcherJobs.open(try endpoint("connect", "jobs"), in: context)
-        try jobs.set(.linger(1_000))
+        try jobs.set(.linger(.seconds(1)))
         DetachedThread { [shared, shutdown, options] in
             defer {
                 shared.isOver.store(true, ordering: .sequentiallyConsistent)
@@ -143,7 +143,7 @@ private final class UnreadWorker {
         while try !jobs.send(bytes) {
             var poller = ZMQPoller()
             poller.add(jobs, .writable)
-            try poller.wait(milliseconds: 1_000)
+            try poller.wait(atMost: .seconds(1))
         }
     }
 
@@ -163,7 +163,7 @@ private final class UnreadWorker {
         while !isDone() {
             var poller = ZMQPoller()
             poller.add(descriptor: shared.news.descriptor)
-            try? poller.wait(milliseconds: 1_000)
+            try? poller.wait(atMost: .seconds(1))
             _ = shared.news.take()
         }
     }
@@ -182,7 +182,7 @@ private final class UnreadWorker {
         while !isDone(heard) {
             var poller = ZMQPoller()
             poller.add(socket, .readable)
-            try poller.wait(milliseconds: 1_000)
+            try poller.wait(atMost: .seconds(1))
             while let message = try socket.receive() {
                 heard.append(try WorkerEvent(parsing: message.bytes))
             }

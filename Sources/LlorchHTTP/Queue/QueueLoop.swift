@@ -44,7 +44,7 @@ final class QueueLoop {
         var watchAt = MonotonicClock.now()
         while true {
             for command in commands() { perform(command) }
-            let deliveries = try client.poll(milliseconds: 100)
+            let deliveries = try client.poll(atMost: .milliseconds(100))
             let now = MonotonicClock.now()
             publisher.publish(deliveries, of: client, now: now)
             for case .event(let event, let jobID) in deliveries {

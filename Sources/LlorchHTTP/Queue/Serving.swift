@@ -23,7 +23,7 @@ package final class Serving: Sendable {
             else { return nil }
             self.init(
                 name: worker.name, boot: worker.boot, status: status,
-                statusAt: .milliseconds(statusAt))
+                statusAt: statusAt)
         }
 
         package init(name: String, boot: UInt64, status: WorkerStatus, statusAt: Duration) {

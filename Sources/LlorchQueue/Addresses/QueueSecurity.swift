@@ -28,7 +28,7 @@ package struct QueueSecurity: Sendable {
 
     /// To be kept as long as the context; before the first socket.
     package func makeGuard(
-        in context: ZMQContext, now: Int64
+        in context: ZMQContext, now: Duration
     ) throws(ZMQError) -> ConnectionGuard? {
         guard let allowed else { return nil }
         return try ConnectionGuard(allowed.source, allowed.keys, in: context, now: now)

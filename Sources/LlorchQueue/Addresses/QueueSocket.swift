@@ -15,8 +15,8 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
     package static let maximumJobBytes = 1 << 20
     package static let maximumControlBytes = 16 << 10
     package static let maximumEventBytes = 1 << 20
-    /// Milliseconds that the worker's last events may still take when it leaves.
-    package static let drainLinger: Int32 = 2_000
+    /// Time that the worker's last events may still take when it leaves.
+    package static let drainLinger = Duration.seconds(2)
 
     package var kind: ZMQSocket.Kind {
         switch self {
@@ -60,11 +60,11 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
             }
         // A reader that is stopped looks to the kernel like one that is gone: no connection is cut, and
         // nothing in flight lost, before the worker itself gives the reader up.
-        let patience: Int32 = self == .workerEvents ? 120_000 : 15_000
+        let patience = Duration.seconds(self == .workerEvents ? 120 : 15)
         return [
-            .linger(0), .reconnectInterval(100), .reconnectIntervalMaximum(2_000),
-            .handshakeInterval(3_000),
-            .keepAlive(idleSeconds: 30, intervalSeconds: 5, count: 3),
+            .linger(.zero), .reconnectInterval(.milliseconds(100)),
+            .reconnectIntervalMaximum(.seconds(2)), .handshakeInterval(.seconds(3)),
+            .keepAlive(idle: .seconds(30), interval: .seconds(5), count: 3),
             .maximumRetransmission(patience),
         ] + own
     }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol
+import LlorchSystem
 
 /// A job between `submit` and its terminal event.
 struct DispatchedJob {
@@ -26,7 +27,7 @@ struct DispatchedJob {
     let job: GenerationJob
     /// Orders jobs by submission.
     let ordinal: UInt64
-    let deadlineAt: Int64?
+    let deadlineAt: Duration?
 
     /// Of the copy last sent; before the first, of the last job of this id, or 0.
     var attempt: UInt32
@@ -37,14 +38,14 @@ struct DispatchedJob {
     var stage = Stage.sent
 
     /// When to send the same copy again.
-    var askAt: Int64
+    var askAt: Duration
     /// When a copy was last sent.
-    private(set) var askedAt: Int64
+    private(set) var askedAt: Duration
     private var isGapOpen = false
     /// Why the last copy was sent.
     private(set) var isAskedAfterGap = false
     /// When to send the next cancel; nil while nobody wants one.
-    var cancelAt: Int64?
+    var cancelAt: Duration?
 
     /// The client has its terminal event; the job stays until the worker agrees.
     var isAnswered = false
@@ -73,18 +74,18 @@ struct DispatchedJob {
     private var misfits = 0
     private static let misfitLimit = 10
 
-    init(_ job: GenerationJob, ordinal: UInt64, after attempt: UInt32, now: Int64) {
+    init(_ job: GenerationJob, ordinal: UInt64, after attempt: UInt32, now: Duration) {
         self.job = job
         self.attempt = attempt
         self.ordinal = ordinal
-        deadlineAt = job.deadlineMilliseconds.map { now + Int64($0) }
+        deadlineAt = job.deadlineMilliseconds.map { now + .milliseconds($0) }
         askAt = now
         askedAt = now
         ids = job.resumeIDs
     }
 
     /// Whether time alone asks for something to be done.
-    func isDue(now: Int64, _ configuration: Dispatcher.Configuration) -> Bool {
+    func isDue(now: Duration, _ configuration: Dispatcher.Configuration) -> Bool {
         if let deadlineAt, now >= deadlineAt { return true }
         if worker == nil { return model != nil }
         return now >= cancelAt ?? askAt
@@ -92,14 +93,16 @@ struct DispatchedJob {
 
     /// The copy to send now: it goes on after what is held; and the worker counts the deadline from
     /// receipt, so time spent is taken off.
-    func message(now: Int64) -> DispatcherMessage {
+    func message(now: Duration) -> DispatcherMessage {
         var copy = job
         copy.resumeIDs = ids
-        copy.deadlineMilliseconds = deadlineAt.map { UInt32(clamping: max(1, $0 - now)) }
+        copy.deadlineMilliseconds = deadlineAt.map {
+            UInt32(clamping: max(1, ($0 - now).wholeMilliseconds))
+        }
         return .job(copy, attempt: attempt)
     }
 
-    mutating func sent(to name: String, now: Int64, _ configuration: Dispatcher.Configuration) {
+    mutating func sent(to name: String, now: Duration, _ configuration: Dispatcher.Configuration) {
         attempt += 1
         worker = name
         isFresh = true
@@ -120,7 +123,7 @@ struct DispatchedJob {
         deaths.insert(holder)
     }
 
-    mutating func asked(now: Int64, _ configuration: Dispatcher.Configuration) {
+    mutating func asked(now: Duration, _ configuration: Dispatcher.Configuration) {
         unanswered += 1
         askedAt = now
         askAt = now + configuration.quiet
@@ -129,20 +132,20 @@ struct DispatchedJob {
     }
 
     /// The copy did not leave.
-    mutating func notAsked(now: Int64, _ configuration: Dispatcher.Configuration) {
+    mutating func notAsked(now: Duration, _ configuration: Dispatcher.Configuration) {
         unanswered = max(0, unanswered - 1)
         askAt = now + configuration.cancelInterval
     }
 
     /// Rule 2 now, but not more often than cancels.
-    mutating func askSoon(now: Int64, _ configuration: Dispatcher.Configuration) {
+    mutating func askSoon(now: Duration, _ configuration: Dispatcher.Configuration) {
         isGapOpen = true
         askAt = min(askAt, max(now, askedAt + configuration.cancelInterval))
     }
 
     /// News of the current attempt.
     mutating func heard(
-        _ state: WorkerEvent.Acceptance.State, now: Int64,
+        _ state: WorkerEvent.Acceptance.State, now: Duration,
         _ configuration: Dispatcher.Configuration
     ) {
         switch (state, stage) {

@@ -5,7 +5,7 @@ import LlorchProtocol
 
 extension Dispatcher {
     /// Gives waiting jobs to free workers, the least loaded and longest unused first.
-    mutating func assign(now: Int64, into actions: inout [Action]) {
+    mutating func assign(now: Duration, into actions: inout [Action]) {
         guard !waiting.isEmpty else { return }
         var free = workersByName.values.filter { worker in
             worker.isServing && worker.restUntil <= now && worker.load < configuration.window
@@ -39,7 +39,7 @@ extension Dispatcher {
     }
 
     /// Rule 2: no news, so the same copy again, after what is held by now; the worker answers each.
-    mutating func askIfDue(_ id: String, now: Int64, into actions: inout [Action]) {
+    mutating func askIfDue(_ id: String, now: Duration, into actions: inout [Action]) {
         guard let entry = jobs[id], let worker = entry.worker, entry.askAt <= now,
             entry.cancelAt == nil
         else { return }
@@ -59,7 +59,7 @@ extension Dispatcher {
         }
     }
 
-    mutating func sendDueCancel(_ id: String, now: Int64, into actions: inout [Action]) {
+    mutating func sendDueCancel(_ id: String, now: Duration, into actions: inout [Action]) {
         guard let entry = jobs[id], let worker = entry.worker, let due = entry.cancelAt, due <= now
         else { return }
         jobs[id]?.cancelAt = now + configuration.cancelInterval
@@ -68,10 +68,10 @@ extension Dispatcher {
     }
 
     /// The worker keeps a job's deadline; here it is kept for jobs that wait and workers that do not answer.
-    mutating func enforceDeadline(_ id: String, now: Int64, into actions: inout [Action]) {
+    mutating func enforceDeadline(_ id: String, now: Duration, into actions: inout [Action]) {
         guard let entry = jobs[id] else { return }
         if let deadline = entry.deadlineAt {
-            let grace = entry.worker == nil ? 0 : configuration.deadlineGrace
+            let grace = entry.worker == nil ? .zero : configuration.deadlineGrace
             if now >= deadline + grace, !entry.isAnswered {
                 giveUp(
                     id, JobFailure(.inferenceTimeout, "the deadline passed"), now: now,
@@ -96,17 +96,17 @@ extension Dispatcher {
     }
 
     /// Pings the workers that have jobs with a lease, three times in the shortest lease.
-    mutating func renewLeases(now: Int64, into actions: inout [Action]) {
-        var shortest: [String: Int64] = [:]
+    mutating func renewLeases(now: Duration, into actions: inout [Action]) {
+        var shortest: [String: Duration] = [:]
         for entry in jobs.values {
-            guard let worker = entry.worker, let lease = entry.job.leaseMilliseconds else {
-                continue
-            }
-            shortest[worker] = min(shortest[worker] ?? .max, Int64(lease))
+            guard let worker = entry.worker, let milliseconds = entry.job.leaseMilliseconds
+            else { continue }
+            let lease = Duration.milliseconds(milliseconds)
+            shortest[worker] = min(shortest[worker] ?? lease, lease)
         }
         for (worker, lease) in shortest.sorted(by: { $0.key < $1.key })
         where workersByName[worker].map({ $0.pingAt <= now || $0.pingAt > now + lease }) ?? false {
-            workersByName[worker]?.pingAt = now + max(1, lease / 3)
+            workersByName[worker]?.pingAt = now + max(.milliseconds(1), lease / 3)
             actions.append(.send(.ping(jobID: nil), worker: worker, .control))
         }
     }

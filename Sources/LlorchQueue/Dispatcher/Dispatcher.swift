@@ -7,8 +7,8 @@ package import LlorchProtocol
 /// Keeps every job until it has a terminal event, and says what to send and what to hand on.
 ///
 /// Each input returns actions, to be performed in order before the next input. A `send` that cannot
-/// be performed is reported to `undelivered`, whose actions follow. Times are milliseconds of one
-/// monotonic clock.
+/// be performed is reported to `undelivered`, whose actions follow. `now` is the time since the
+/// start of one monotonic clock.
 ///
 /// For each submitted job the client is given `started (token | metrics)* (end | error)` or a lone
 /// `error`: one terminal event, and no token twice, whatever is lost, repeated or killed.
@@ -19,23 +19,23 @@ package struct Dispatcher {
         /// Jobs a worker has at a time.
         package var window = 1
         /// Without news of a job for this long it is sent again.
-        package var quiet: Int64 = 5_000
+        package var quiet = Duration.seconds(5)
         /// A worker not heard for this long has lost what was sent to it.
-        package var silence: Int64 = 10_000
+        package var silence = Duration.seconds(10)
         /// A cancel is repeated this often until the terminal event.
-        package var cancelInterval: Int64 = 250
+        package var cancelInterval = Duration.milliseconds(250)
         /// A worker that refused a job is left alone for this long.
-        package var rest: Int64 = 1_000
+        package var rest = Duration.seconds(1)
         /// A worker that could not be sent to is tried again after this long.
-        package var unreachableRest: Int64 = 50
+        package var unreachableRest = Duration.milliseconds(50)
         /// A worker that is heard but could not be sent to for this long gets new sockets.
-        package var wedged: Int64 = 10_000
+        package var wedged = Duration.seconds(10)
         /// A running job nobody here knows is cancelled after this long.
-        package var strangerGrace: Int64 = 10_000
+        package var strangerGrace = Duration.seconds(10)
         /// A job whose deadline passed is given up after this long without the worker's word.
-        package var deadlineGrace: Int64 = 1_000
+        package var deadlineGrace = Duration.seconds(1)
         /// A worker not heard for this long is forgotten.
-        package var forget: Int64 = 60_000
+        package var forget = Duration.seconds(60)
         package var maximumWorkers = 256
         /// A job that was running when its worker died is not sent again after this many deaths.
         package var crashLimit = 2
@@ -109,7 +109,7 @@ package struct Dispatcher {
     var workersByName: [String: DispatcherWorker] = [:]
     /// The last attempt of jobs that ended: the same id again is another job to workers that still hold
     /// copies, cancels or ends of the first.
-    var endedAttempts = RecencyCache<UInt32>(maximumCount: 10_000, maximumAge: 15 * 60_000)
+    var endedAttempts = RecencyCache<UInt32>(maximumCount: 10_000, maximumAge: .seconds(15 * 60))
     private var submitted: UInt64 = 0
     var assigned: UInt64 = 0
 
@@ -144,7 +144,7 @@ package struct Dispatcher {
     /// the job brings are taken as held: the client is given what follows them.
     /// - Throws: `jobIDConflict` while the id is in use, `queueFull` when the backlog is full.
     package mutating func submit(
-        _ job: GenerationJob, now: Int64
+        _ job: GenerationJob, now: Duration
     ) throws(JobFailure) -> [Action] {
         guard jobs[job.id] == nil else {
             throw JobFailure(.jobIDConflict, "a job with this id is active; choose another id")
@@ -165,7 +165,7 @@ package struct Dispatcher {
     }
 
     /// Ends a job; the terminal event follows at once or when its worker answers.
-    package mutating func cancel(_ jobID: String, now: Int64) -> [Action] {
+    package mutating func cancel(_ jobID: String, now: Duration) -> [Action] {
         var actions: [Action] = []
         guard let entry = jobs[jobID] else { return actions }
         if entry.worker == nil {
@@ -180,7 +180,7 @@ package struct Dispatcher {
     // MARK: - Time and failure
 
     /// Does what has become due; to be called at least every 50 ms while jobs are here.
-    package mutating func tick(now: Int64) -> [Action] {
+    package mutating func tick(now: Duration) -> [Action] {
         var actions: [Action] = []
         lookForSilence(now: now, into: &actions)
         // In an order of their own, not a dictionary's: the same inputs give the same actions.
@@ -197,7 +197,7 @@ package struct Dispatcher {
 
     /// Takes back a `send` that would have waited: it is neither an attempt nor an end.
     package mutating func undelivered(
-        _ message: DispatcherMessage, worker: String, now: Int64
+        _ message: DispatcherMessage, worker: String, now: Duration
     ) -> [Action] {
         var actions: [Action] = []
         guard case .job(let job, let attempt) = message else { return actions }
@@ -222,7 +222,7 @@ package struct Dispatcher {
     // MARK: - Workers
 
     /// Takes what a worker said.
-    package mutating func receive(_ event: WorkerEvent, now: Int64) -> [Action] {
+    package mutating func receive(_ event: WorkerEvent, now: Duration) -> [Action] {
         var actions: [Action] = []
         guard admit(event, now: now, into: &actions) else { return actions }
         switch event.body {
@@ -278,7 +278,7 @@ package struct Dispatcher {
     }
 
     private mutating func take(
-        _ event: TokenEvent, of reference: JobReference, from worker: String, now: Int64,
+        _ event: TokenEvent, of reference: JobReference, from worker: String, now: Duration,
         into actions: inout [Action]
     ) {
         let id = reference.jobID
@@ -306,7 +306,7 @@ package struct Dispatcher {
 
     /// Rule 1: a terminal event of the current attempt; retriable ones send the job elsewhere.
     private mutating func end(
-        _ id: String, with event: TokenEvent, from worker: String, now: Int64,
+        _ id: String, with event: TokenEvent, from worker: String, now: Duration,
         into actions: inout [Action]
     ) {
         guard case .error(let failure) = event, failure.retriable else {
@@ -348,7 +348,7 @@ package struct Dispatcher {
 
     /// Tells the client now, and cancels until the worker agrees.
     mutating func giveUp(
-        _ id: String, _ failure: JobFailure, now: Int64, into actions: inout [Action]
+        _ id: String, _ failure: JobFailure, now: Duration, into actions: inout [Action]
     ) {
         guard let entry = jobs[id] else { return }
         if entry.worker == nil {

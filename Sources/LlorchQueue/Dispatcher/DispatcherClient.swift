@@ -62,24 +62,25 @@ package final class DispatcherClient {
     private var pipes: [String: WorkerPipes] = [:]
     private var targets: [String: Target] = [:]
     private var ready: [Delivery] = []
-    private var lastTick = Int64.min / 2
-    /// Milliseconds.
-    private static let tickInterval: Int64 = 10
+    private var nextTick = Duration.zero
+    private static let tickInterval = Duration.milliseconds(10)
+    /// How long a `poll` waits while jobs are here, which the dispatcher looks after in its ticks.
+    private static let busyWait = Duration.milliseconds(20)
     private let addresses: [String: WorkerAddresses]
     /// Who sent the event that is at hand.
     private var senderKey: CurvePublicKey?
-    private let clock: () -> Int64
+    private let clock: () -> Duration
 
     /// Binds the events endpoint, usually `bind:`; workers announce themselves there.
     ///
     /// The workers named in `addresses` are reached there, whatever they announce. With `security`, a worker
-    /// must hold the key with which its heartbeats came. The clock counts monotonic milliseconds. Throws
+    /// must hold the key with which its heartbeats came. The clock never goes back. Throws
     /// `QueueAddressError`, `ZMQError` or `SystemError`.
     package init(
         events endpoint: QueueEndpoint, context: ZMQContext,
         configuration: Dispatcher.Configuration = .init(),
         addresses: [String: WorkerAddresses] = [:], security: QueueSecurity? = nil,
-        clock: @escaping () -> Int64 = MonotonicClock.milliseconds
+        clock: @escaping () -> Duration = MonotonicClock.now
     ) throws {
         self.context = context
         self.addresses = addresses
@@ -117,14 +118,14 @@ package final class DispatcherClient {
     /// Waits for events, at most this long, and does what is due.
     ///
     /// - Throws: `contextTerminated` after a shutdown of the context.
-    package func poll(milliseconds: Int) throws(ZMQError) -> [Delivery] {
+    package func poll(atMost time: Duration) throws(ZMQError) -> [Delivery] {
         let isBusy = dispatcher.waitingCount + dispatcher.outCount > 0
         if ready.isEmpty {
             var poller = ZMQPoller()
             poller.add(events, .readable)
             connections?.watch(in: &poller)
             poller.add(descriptor: wakeUp.descriptor)
-            try poller.wait(milliseconds: isBusy ? min(milliseconds, 20) : milliseconds)
+            try poller.wait(atMost: isBusy ? min(time, Self.busyWait) : time)
         }
         _ = wakeUp.take()
         try connections?.serve(now: clock())
@@ -148,8 +149,8 @@ package final class DispatcherClient {
         }
         // It looks at every job, and is called after every event.
         let now = clock()
-        if now - lastTick >= Self.tickInterval {
-            lastTick = now
+        if now >= nextTick {
+            nextTick = now + Self.tickInterval
             perform(dispatcher.tick(now: now))
         }
         defer { ready.removeAll(keepingCapacity: true) }

@@ -8,21 +8,21 @@ package struct DispatcherWorker: Sendable, Hashable {
     package let name: String
     /// Of the newest process heard.
     package internal(set) var boot: UInt64
-    /// When it was last heard, in the dispatcher's milliseconds.
-    package internal(set) var heardAt: Int64
+    /// When it was last heard, by the dispatcher's clock.
+    package internal(set) var heardAt: Duration
     /// From its last heartbeat.
     package internal(set) var status: WorkerStatus?
     /// When that heartbeat came; nil before the first of this process.
-    package internal(set) var statusAt: Int64?
+    package internal(set) var statusAt: Duration?
     /// It said `bye`, or fell silent.
     package internal(set) var isGone = false
     /// It said `bye` and nothing since.
     package internal(set) var hasLeft = false
 
     var nextSequence: UInt64
-    var restUntil = Int64.min
-    var unreachableSince: Int64?
-    var pingAt = Int64.min
+    var restUntil = Duration.zero
+    var unreachableSince: Duration?
+    var pingAt = Duration.zero
     /// Of its last event about a job that nobody here knows.
     var foreign: JobReference?
     /// A running job that nobody here knows, and since when.
@@ -34,10 +34,10 @@ package struct DispatcherWorker: Sendable, Hashable {
 
     struct Stranger: Sendable, Hashable {
         var jobID: String
-        var cancelAt: Int64
+        var cancelAt: Duration
     }
 
-    init(_ event: WorkerEvent, now: Int64) {
+    init(_ event: WorkerEvent, now: Duration) {
         name = event.worker
         boot = event.boot
         heardAt = now
@@ -61,7 +61,7 @@ extension Dispatcher {
 
     /// Notes that a worker was heard; false for a process that has a successor.
     mutating func admit(
-        _ event: WorkerEvent, now: Int64, into actions: inout [Action]
+        _ event: WorkerEvent, now: Duration, into actions: inout [Action]
     ) -> Bool {
         guard var worker = workersByName[event.worker] else {
             guard workersByName.count < configuration.maximumWorkers else {
@@ -84,7 +84,7 @@ extension Dispatcher {
             worker.nextSequence = successor.nextSequence
             worker.stranger = nil
             worker.status?.state = .loading
-            worker.restUntil = .min
+            worker.restUntil = .zero
             counters.boots += 1
         } else if event.sequence > worker.nextSequence {
             counters.gaps += 1
@@ -102,7 +102,7 @@ extension Dispatcher {
     }
 
     mutating func note(
-        _ status: WorkerStatus, of name: String, now: Int64, into actions: inout [Action]
+        _ status: WorkerStatus, of name: String, now: Duration, into actions: inout [Action]
     ) {
         guard var worker = workersByName[name] else { return }
         if worker.status?.jobs != status.jobs || worker.status?.control != status.control {
@@ -129,7 +129,7 @@ extension Dispatcher {
         workersByName[name] = worker
     }
 
-    mutating func noteUnreachable(_ name: String, now: Int64, into actions: inout [Action]) {
+    mutating func noteUnreachable(_ name: String, now: Duration, into actions: inout [Action]) {
         guard var worker = workersByName[name] else { return }
         worker.restUntil = max(worker.restUntil, now + configuration.unreachableRest)
         let since = worker.unreachableSince ?? now
@@ -143,7 +143,7 @@ extension Dispatcher {
 
     // MARK: - Rule 3
 
-    mutating func lookForSilence(now: Int64, into actions: inout [Action]) {
+    mutating func lookForSilence(now: Duration, into actions: inout [Action]) {
         for (name, worker) in workersByName.sorted(by: { $0.key < $1.key }) {
             let silence = now - worker.heardAt
             if silence > configuration.silence, !worker.isGone {
@@ -159,7 +159,7 @@ extension Dispatcher {
 
     /// Everything sent to the worker is void.
     mutating func takeBackAll(
-        from name: String, _ loss: Loss, now: Int64, into actions: inout [Action]
+        from name: String, _ loss: Loss, now: Duration, into actions: inout [Action]
     ) {
         for id in jobs.keys.sorted() {
             guard let entry = jobs[id], entry.worker == name else { continue }
@@ -199,7 +199,7 @@ extension Dispatcher {
     }
 
     private mutating func giveUpIfPoison(
-        _ id: String, now: Int64, into actions: inout [Action]
+        _ id: String, now: Duration, into actions: inout [Action]
     ) {
         guard jobs[id]?.crashes ?? 0 >= configuration.crashLimit else { return }
         let failure = JobFailure(

@@ -6,15 +6,15 @@ struct RecencyCache<Value> {
     private struct Entry {
         var value: Value
         var cost: Int
-        var usedAt: Int64
+        var usedAt: Duration
         /// Which of the slots is this entry's newest.
         var stamp: UInt64
     }
 
     let maximumCount: Int
     let maximumCost: Int
-    /// Milliseconds since the last use.
-    let maximumAge: Int64
+    /// Time since the last use.
+    let maximumAge: Duration
 
     private(set) var cost = 0
     private var entries: [String: Entry] = [:]
@@ -23,7 +23,7 @@ struct RecencyCache<Value> {
     private var head = 0
     private var stamps: UInt64 = 0
 
-    init(maximumCount: Int, maximumCost: Int = .max, maximumAge: Int64) {
+    init(maximumCount: Int, maximumCost: Int = .max, maximumAge: Duration) {
         self.maximumCount = maximumCount
         self.maximumCost = maximumCost
         self.maximumAge = maximumAge
@@ -34,13 +34,13 @@ struct RecencyCache<Value> {
     /// The value, without counting as a use.
     func peek(_ id: String) -> Value? { entries[id]?.value }
 
-    mutating func use(_ id: String, now: Int64) -> Value? {
+    mutating func use(_ id: String, now: Duration) -> Value? {
         guard let entry = entries[id] else { return nil }
         stamp(id, now: now)
         return entry.value
     }
 
-    mutating func insert(_ value: Value, for id: String, cost: Int = 1, now: Int64) {
+    mutating func insert(_ value: Value, for id: String, cost: Int = 1, now: Duration) {
         remove(id)
         entries[id] = Entry(value: value, cost: cost, usedAt: now, stamp: 0)
         self.cost += cost
@@ -55,7 +55,7 @@ struct RecencyCache<Value> {
         return entry.value
     }
 
-    mutating func expire(now: Int64) {
+    mutating func expire(now: Duration) {
         while head < slots.count {
             let slot = slots[head]
             if let entry = entries[slot.id], entry.stamp == slot.stamp {
@@ -73,7 +73,7 @@ struct RecencyCache<Value> {
         if entries[slot.id]?.stamp == slot.stamp { remove(slot.id) }
     }
 
-    private mutating func stamp(_ id: String, now: Int64) {
+    private mutating func stamp(_ id: String, now: Duration) {
         stamps += 1
         entries[id]?.stamp = stamps
         entries[id]?.usedAt = now

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol
+import LlorchSystem
 
 /// An event to send, before it has a place in the sequence.
 package struct Answer: Sendable, Hashable {
@@ -19,7 +20,8 @@ package struct Answer: Sendable, Hashable {
 /// Every job this worker has or had, one running at a time, first in first out.
 ///
 /// A job that was accepted gets exactly one terminal event, which is kept and repeated on demand
-/// until it is acknowledged or too old. Times are milliseconds of one monotonic clock.
+/// until it is acknowledged or too old. `now` is the time since the
+/// start of one monotonic clock.
 package struct JobTable {
     package struct Limits: Sendable, Hashable {
         package var jobs = 10_000
@@ -28,12 +30,12 @@ package struct JobTable {
         package var finished = 1_000
         /// A thousand whole contexts of some 10 KB; beside a full outbox, a worker stays within 32 MiB.
         package var finishedBytes = 10 << 20
-        package var finishedAge: Int64 = 15 * 60_000
+        package var finishedAge = Duration.seconds(15 * 60)
         /// How long a copy of a job may be under way after its end was acknowledged.
-        package var settledAge: Int64 = 60_000
+        package var settledAge = Duration.seconds(60)
         /// Ids that were cancelled before they came.
         package var tombstones = 10_000
-        package var tombstoneAge: Int64 = 10 * 60_000
+        package var tombstoneAge = Duration.seconds(10 * 60)
         /// Answers in a second to messages that are no messages.
         package var malformedPerSecond = 10
 
@@ -54,7 +56,7 @@ package struct JobTable {
         isDraining || jobBytes >= limits.jobBytes ? 0 : max(0, limits.jobs - queuedCount)
     }
     /// When `expire` next has something to do.
-    package var nextDue: Int64? { due == .max ? nil : due }
+    package private(set) var nextDue: Duration?
 
     var jobs: [String: QueuedJob] = [:]
     var runningID: String?
@@ -65,8 +67,7 @@ package struct JobTable {
     private var tombstones: RecencyCache<UInt32>
     /// Ends that have arrived, kept a little for copies of their jobs that are still under way.
     private var settled: RecencyCache<FinishedJob>
-    private var due = Int64.max
-    private var malformedWindow: (second: Int64, count: Int) = (.min, 0)
+    private var malformedWindow: (second: Int64, count: Int) = (0, 0)
 
     package init(limits: Limits = Limits()) {
         self.limits = limits
@@ -87,7 +88,7 @@ package struct JobTable {
 
     // MARK: - Messages
 
-    package mutating func receive(_ message: DispatcherMessage, now: Int64) -> [Answer] {
+    package mutating func receive(_ message: DispatcherMessage, now: Duration) -> [Answer] {
         switch message {
         case .job(let job, let attempt): return take(job, attempt: attempt, now: now)
         case .cancel(let reference): return cancel(reference, now: now)
@@ -105,19 +106,19 @@ package struct JobTable {
     }
 
     /// Answers bytes that were no message; where no job can be named, not too often.
-    package mutating func refuse(_ error: WireError, now: Int64) -> [Answer] {
+    package mutating func refuse(_ error: WireError, now: Duration) -> [Answer] {
         if let reference = error.job {
             return [Answer(.job(reference, .error(error.failure)), isRepeatable: true)]
         }
         malformed += 1
-        let second = now / 1_000
+        let second = now.components.seconds
         if malformedWindow.second != second { malformedWindow = (second, 0) }
         malformedWindow.count += 1
         guard malformedWindow.count <= limits.malformedPerSecond else { return [] }
         return [Answer(.refusal(error.failure), isRepeatable: true)]
     }
 
-    private mutating func take(_ job: GenerationJob, attempt: UInt32, now: Int64) -> [Answer] {
+    private mutating func take(_ job: GenerationJob, attempt: UInt32, now: Duration) -> [Answer] {
         let reference = JobReference(jobID: job.id, attempt: attempt)
         if let known = jobs[job.id] {
             guard attempt >= known.attempt else { return [] }
@@ -157,7 +158,7 @@ package struct JobTable {
     }
 
     private mutating func enqueue(
-        _ job: GenerationJob, _ reference: JobReference, now: Int64
+        _ job: GenerationJob, _ reference: JobReference, now: Duration
     ) -> [Answer] {
         guard !isDraining else { return [refusal(reference, Self.draining)] }
         let entry = QueuedJob(job, attempt: reference.attempt, ordinal: queue.next, now: now)
@@ -167,7 +168,7 @@ package struct JobTable {
         }
         jobs[job.id] = entry
         jobBytes += entry.bytes
-        due = min(due, entry.dueAt)
+        nextDue = Duration.earlier(nextDue, entry.dueAt)
         queue.append(job.id)
         return [accepted(reference, .queued)]
     }
@@ -179,7 +180,7 @@ package struct JobTable {
         jobBytes += (jobs[id]?.bytes ?? before) - before
     }
 
-    private mutating func cancel(_ reference: JobReference, now: Int64) -> [Answer] {
+    private mutating func cancel(_ reference: JobReference, now: Duration) -> [Answer] {
         let id = reference.jobID
         if let known = jobs[id] {
             // The job was sent again since; what was cancelled is an attempt that no longer is.
@@ -200,7 +201,7 @@ package struct JobTable {
     /// An acknowledgement, on its pipe, overtakes copies of its job on the other: they must not run.
     ///
     /// Only of a success: whoever asks again after a failure wants another run.
-    private mutating func settle(_ reference: JobReference, now: Int64) {
+    private mutating func settle(_ reference: JobReference, now: Duration) {
         let id = reference.jobID
         guard let done = finished.peek(id), reference.attempt >= done.attempt else { return }
         finished.remove(id)
@@ -213,13 +214,14 @@ package struct JobTable {
     /// Moves the job at the head of the queue to running.
     ///
     /// - Precondition: none is running.
-    package mutating func startNext(now: Int64) -> (job: GenerationJob, queuedMilliseconds: Int)? {
+    package mutating func startNext(now: Duration) -> (job: GenerationJob, queuedMilliseconds: Int)?
+    {
         precondition(runningID == nil, "a job is running already")
         while let slot = queue.popFirst() {
             guard let entry = jobs[slot.id], entry.ordinal == slot.ordinal else { continue }
             jobs[slot.id]?.isRunning = true
             runningID = slot.id
-            return (entry.job, Int(clamping: now - entry.receivedAt))
+            return (entry.job, Int(clamping: (now - entry.receivedAt).wholeMilliseconds))
         }
         return nil
     }
@@ -227,7 +229,7 @@ package struct JobTable {
     /// Takes an event of the running job; a terminal one ends it.
     ///
     /// - Precondition: a job is running.
-    package mutating func record(_ event: TokenEvent, now: Int64) -> [Answer] {
+    package mutating func record(_ event: TokenEvent, now: Duration) -> [Answer] {
         guard let id = runningID, let attempt = jobs[id]?.attempt else {
             preconditionFailure("no job is running")
         }
@@ -241,7 +243,8 @@ package struct JobTable {
 
     /// The one way out of queue and run: one terminal event, remembered.
     private mutating func end(
-        _ id: String, _ event: TokenEvent, isRepeatable: Bool, isRemembered: Bool = true, now: Int64
+        _ id: String, _ event: TokenEvent, isRepeatable: Bool, isRemembered: Bool = true,
+        now: Duration
     ) -> [Answer] {
         guard let entry = forget(id) else { return [] }
         if isRemembered {
@@ -266,27 +269,29 @@ package struct JobTable {
 
     // MARK: - Time
 
+    private static let expiryInterval = Duration.milliseconds(20)
+
     /// Ends jobs whose deadline or lease ran out, and forgets what is too old.
-    package mutating func expire(now: Int64) -> [Answer] {
+    package mutating func expire(now: Duration) -> [Answer] {
         finished.expire(now: now)
         tombstones.expire(now: now)
         settled.expire(now: now)
-        guard due <= now else { return [] }
+        guard let due = nextDue, due <= now else { return [] }
         var answers: [Answer] = []
-        due = .max
         // Ends come in the order of the queue.
-        let ordered = jobs.values.filter { $0.dueAt <= now }.sorted { $0.ordinal < $1.ordinal }
+        let ordered = jobs.values.filter { $0.isDue(now: now) }.sorted { $0.ordinal < $1.ordinal }
         for entry in ordered {
             answers += end(
                 entry.job.id, .error(entry.expiry(now: now)), isRepeatable: true, now: now)
         }
-        // Not each millisecond a search through thousands.
-        for entry in jobs.values { due = min(due, max(entry.dueAt, now + 20)) }
+        // Every search goes through all jobs, so the next one is some time away.
+        nextDue = jobs.values.reduce(nil) { Duration.earlier($0, $1.dueAt) }
+            .map { max($0, now + Self.expiryInterval) }
         return answers
     }
 
     /// Takes no more jobs and hands the queued ones back; the running one goes on.
-    package mutating func drain(now: Int64) -> [Answer] {
+    package mutating func drain(now: Duration) -> [Answer] {
         guard !isDraining else { return [] }
         isDraining = true
         var answers: [Answer] = []

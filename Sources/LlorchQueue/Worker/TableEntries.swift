@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol
+import LlorchSystem
 
 /// Tells jobs of different content apart, whatever their attempt; resumption, time limits and the id of
 /// the request that brought them may differ.
@@ -18,28 +19,35 @@ struct Fingerprint: Hashable {
     }
 }
 
+extension Duration {
+    /// The earlier of two times, of which nil is never.
+    static func earlier(_ one: Duration?, _ other: Duration?) -> Duration? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
+    }
+}
+
 /// A job that waits or runs.
 struct QueuedJob {
     private(set) var job: GenerationJob
     let fingerprint: Fingerprint
     /// Orders jobs by receipt.
     let ordinal: UInt64
-    let receivedAt: Int64
+    let receivedAt: Duration
     var attempt: UInt32
     var isRunning = false
     private(set) var started: TokenEvent?
     private(set) var tokens = TokenRecord()
-    private let deadlineAt: Int64
-    private var leaseEndsAt: Int64
+    private let deadlineAt: Duration?
+    private var leaseEndsAt: Duration?
 
-    init(_ job: GenerationJob, attempt: UInt32, ordinal: UInt64, now: Int64) {
+    init(_ job: GenerationJob, attempt: UInt32, ordinal: UInt64, now: Duration) {
         self.job = job
         self.attempt = attempt
         self.ordinal = ordinal
         fingerprint = Fingerprint(job)
         receivedAt = now
-        deadlineAt = job.deadlineMilliseconds.map { now + Int64($0) } ?? .max
-        leaseEndsAt = .max
+        deadlineAt = job.deadlineMilliseconds.map { now + .milliseconds($0) }
         renewLease(now: now)
     }
 
@@ -49,17 +57,21 @@ struct QueuedJob {
             + job.stopSequences.reduce(0) { $0 + 16 + $1.utf8.count }
     }
 
-    var dueAt: Int64 { min(deadlineAt, leaseEndsAt) }
+    /// When the job ends if nothing happens before; nil is never.
+    var dueAt: Duration? { Duration.earlier(deadlineAt, leaseEndsAt) }
 
-    mutating func renewLease(now: Int64) {
-        if let lease = job.leaseMilliseconds { leaseEndsAt = now + Int64(lease) }
+    func isDue(now: Duration) -> Bool { dueAt.map { $0 <= now } ?? false }
+
+    mutating func renewLease(now: Duration) {
+        if let lease = job.leaseMilliseconds { leaseEndsAt = now + .milliseconds(lease) }
     }
 
     /// Why it is over.
-    func expiry(now: Int64) -> JobFailure {
-        if deadlineAt <= now {
+    func expiry(now: Duration) -> JobFailure {
+        if let deadlineAt, deadlineAt <= now {
+            let milliseconds = (deadlineAt - receivedAt).wholeMilliseconds
             return JobFailure(
-                .inferenceTimeout, "the deadline of \(deadlineAt - receivedAt) ms passed")
+                .inferenceTimeout, "the deadline of \(milliseconds) ms passed")
         }
         // A dispatcher whose pings were lost still wants it.
         return JobFailure(.cancelled, "no ping came within the lease", retriable: true)

@@ -25,20 +25,21 @@ package struct ConnectionGuard: ~Copyable {
     private let socket: ZMQSocket
     private let allowed: AllowedKeys
     private var keys: Set<CurvePublicKey>
-    private var loadedAt: Int64
+    private var loadedAt: Duration
 
     /// What every CURVE socket names as its domain.
     static let domain = "llorch"
     private static let requestsPerTurn = 64
-    /// Milliseconds between two readings of the keys.
-    private static let reloadInterval: Int64 = 1_000
+    /// Time between two readings of the keys.
+    private static let reloadInterval = Duration.seconds(1)
 
-    /// Begins with the keys that `allowed` holds now, in monotonic milliseconds.
+    /// Begins with the keys that `allowed` holds now; `now` is the time since the start
+    /// of one monotonic clock.
     package init(
-        _ allowed: AllowedKeys, _ keys: Set<CurvePublicKey>, in context: ZMQContext, now: Int64
+        _ allowed: AllowedKeys, _ keys: Set<CurvePublicKey>, in context: ZMQContext, now: Duration
     ) throws(ZMQError) {
         let handler = try ZMQSocket(.reply, in: context)
-        try handler.set(.linger(0))
+        try handler.set(.linger(.zero))
         try handler.bind("inproc://zeromq.zap.01")
         socket = handler
         self.allowed = allowed
@@ -51,7 +52,7 @@ package struct ConnectionGuard: ~Copyable {
     }
 
     /// Answers what libzmq asks, at most so much that the caller is not held up.
-    package mutating func serve(now: Int64) throws(ZMQError) {
+    package mutating func serve(now: Duration) throws(ZMQError) {
         for _ in 0..<Self.requestsPerTurn {
             guard let request = try socket.receiveParts() else { return }
             try socket.sendParts(answer(request, now: now))
@@ -59,7 +60,7 @@ package struct ConnectionGuard: ~Copyable {
     }
 
     /// Version, id, domain, address, identity, mechanism, key → version, id, status, text, user, metadata.
-    private mutating func answer(_ request: [[UInt8]], now: Int64) -> [[UInt8]] {
+    private mutating func answer(_ request: [[UInt8]], now: Duration) -> [[UInt8]] {
         let version = Array("1.0".utf8)
         func reply(_ status: String, _ text: String, user: String = "") -> [[UInt8]] {
             [
@@ -81,7 +82,7 @@ package struct ConnectionGuard: ~Copyable {
         return reply("300", "the key is not allowed")
     }
 
-    private mutating func reload(now: Int64) {
+    private mutating func reload(now: Duration) {
         guard now - loadedAt >= Self.reloadInterval else { return }
         loadedAt = now
         do throws(CurveKeyError) {

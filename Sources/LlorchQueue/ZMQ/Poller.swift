@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CZMQ
+import LlorchSystem
 
 /// A set of things to wait for.
 @safe package struct ZMQPoller {
@@ -35,8 +36,10 @@ import CZMQ
     }
 
     /// Waits until something is ready, the time is over, or a signal was handled.
-    package mutating func wait(milliseconds: Int) throws(ZMQError) {
-        let result = unsafe zmq_poll(&items, Int32(items.count), max(0, milliseconds))
+    package mutating func wait(atMost time: Duration) throws(ZMQError) {
+        // Rounded up: rounded down, a wait for a moment in less than a millisecond would end before it.
+        let milliseconds = max(0, (time + .nanoseconds(999_999)).wholeMilliseconds)
+        let result = unsafe zmq_poll(&items, Int32(items.count), Int(milliseconds))
         if result >= 0 { return }
         let error = ZMQError(rawValue: zmq_errno())
         if error != .interrupted { throw error }

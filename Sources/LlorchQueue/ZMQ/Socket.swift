@@ -31,14 +31,15 @@ package struct ZMQSocket: ~Copyable {
         case immediate(Bool)
         /// A longer frame cuts the connection it came by.
         case maximumMessageSize(Int64)
-        /// Milliseconds that closing may still spend on sending.
-        case linger(Int32)
-        case reconnectInterval(Int32)
-        case reconnectIntervalMaximum(Int32)
-        case handshakeInterval(Int32)
-        case keepAlive(idleSeconds: Int32, intervalSeconds: Int32, count: Int32)
-        /// Milliseconds that sent data may stay unacknowledged.
-        case maximumRetransmission(Int32)
+        /// Time that closing may still spend on sending.
+        case linger(Duration)
+        case reconnectInterval(Duration)
+        case reconnectIntervalMaximum(Duration)
+        case handshakeInterval(Duration)
+        /// Both times in whole seconds.
+        case keepAlive(idle: Duration, interval: Duration, count: Int32)
+        /// Time that sent data may stay unacknowledged.
+        case maximumRetransmission(Duration)
     }
 
     let handle: SocketHandle
@@ -57,18 +58,22 @@ package struct ZMQSocket: ~Copyable {
         case .sendBuffer(let bytes): try set(ZMQ_SNDBUF, bytes)
         case .immediate(let flag): try set(ZMQ_IMMEDIATE, Int32(flag ? 1 : 0))
         case .maximumMessageSize(let bytes): try set(ZMQ_MAXMSGSIZE, bytes)
-        case .linger(let milliseconds): try set(ZMQ_LINGER, milliseconds)
-        case .reconnectInterval(let milliseconds): try set(ZMQ_RECONNECT_IVL, milliseconds)
-        case .reconnectIntervalMaximum(let milliseconds):
-            try set(ZMQ_RECONNECT_IVL_MAX, milliseconds)
-        case .handshakeInterval(let milliseconds): try set(ZMQ_HANDSHAKE_IVL, milliseconds)
+        case .linger(let time): try setMilliseconds(ZMQ_LINGER, time)
+        case .reconnectInterval(let time): try setMilliseconds(ZMQ_RECONNECT_IVL, time)
+        case .reconnectIntervalMaximum(let time):
+            try setMilliseconds(ZMQ_RECONNECT_IVL_MAX, time)
+        case .handshakeInterval(let time): try setMilliseconds(ZMQ_HANDSHAKE_IVL, time)
         case .keepAlive(let idle, let interval, let count):
             try set(ZMQ_TCP_KEEPALIVE, Int32(1))
-            try set(ZMQ_TCP_KEEPALIVE_IDLE, idle)
-            try set(ZMQ_TCP_KEEPALIVE_INTVL, interval)
+            try set(ZMQ_TCP_KEEPALIVE_IDLE, Int32(clamping: idle.components.seconds))
+            try set(ZMQ_TCP_KEEPALIVE_INTVL, Int32(clamping: interval.components.seconds))
             try set(ZMQ_TCP_KEEPALIVE_CNT, count)
-        case .maximumRetransmission(let milliseconds): try set(ZMQ_TCP_MAXRT, milliseconds)
+        case .maximumRetransmission(let time): try setMilliseconds(ZMQ_TCP_MAXRT, time)
         }
+    }
+
+    private func setMilliseconds(_ name: Int32, _ time: Duration) throws(ZMQError) {
+        try set(name, Int32(clamping: time.wholeMilliseconds))
     }
 
     private func set<Value: BitwiseCopyable>(_ name: Int32, _ value: Value) throws(ZMQError) {

@@ -32,8 +32,8 @@ import Testing
         let time = time
         let serving = Serving(clock: { time.now })
         var dispatcher = Dispatcher()
-        for (event, at) in events { _ = dispatcher.receive(event, now: at) }
-        _ = dispatcher.tick(now: now)
+        for (event, at) in events { _ = dispatcher.receive(event, now: .milliseconds(at)) }
+        _ = dispatcher.tick(now: .milliseconds(now))
         serving.publish(dispatcher.workers.compactMap(Serving.Worker.init))
         time.set(now)
         return serving.snapshot()

@@ -5,7 +5,6 @@ import Glibc
 import LlorchHTTP
 import LlorchProtocol
 import LlorchQueue
-import LlorchSystem
 import Logging
 import ServiceLifecycle
 import Synchronization
@@ -31,7 +30,7 @@ struct Harness: Sendable {
 
         func apply(to options: inout ShimOptions) {
             if let backlog { options.queue.dispatcher.backlog = backlog }
-            if let silence { options.queue.dispatcher.silence = silence.wholeMilliseconds }
+            if let silence { options.queue.dispatcher.silence = silence }
             if let workerPatience { options.queue.workerPatience = workerPatience }
             options.allowedHosts = allowedHosts
             options.token = token

@@ -107,7 +107,7 @@ final class SimulatedWorker: Sendable {
             poller.add(jobsIn, .readable)
             poller.add(controlIn, .readable)
             poller.add(descriptor: wakeUp.descriptor)
-            try poller.wait(milliseconds: desk.outbox.isEmpty ? 20 : 1)
+            try poller.wait(atMost: .milliseconds(desk.outbox.isEmpty ? 20 : 1))
             _ = wakeUp.take()
             while let message = try jobsIn.receive() {
                 note(try DispatcherMessage(parsing: message.bytes), &desk)
@@ -134,7 +134,7 @@ final class SimulatedWorker: Sendable {
             try desk.flush(to: out)
             if isLeaving {
                 while !desk.outbox.isEmpty { try desk.flush(to: out) }
-                try out.set(.linger(1_000))
+                try out.set(.linger(.seconds(1)))
                 return
             }
         }

@@ -21,14 +21,17 @@ import Testing
 
     /// No ZMTP heartbeats among them: with a finite receive mark they abort the process.
     static let common: Set<ZMQSocket.Option> = [
-        .linger(0), .reconnectInterval(100), .reconnectIntervalMaximum(2_000),
-        .handshakeInterval(3_000), .keepAlive(idleSeconds: 30, intervalSeconds: 5, count: 3),
+        .linger(.zero), .reconnectInterval(.milliseconds(100)),
+        .reconnectIntervalMaximum(.seconds(2)), .handshakeInterval(.seconds(3)),
+        .keepAlive(idle: .seconds(30), interval: .seconds(5), count: 3),
     ]
 
-    /// Milliseconds until a peer that takes nothing is cut off: longer than the worker's own patience where
-    /// events may wait for their reader (decision 9).
+    /// Time until a peer that takes nothing is cut off.
+    ///
+    /// For events it is longer than the 60 s after which the worker itself gives up a job whose events
+    /// nobody reads.
     static func patience(_ socket: QueueSocket) -> ZMQSocket.Option {
-        .maximumRetransmission(socket == .workerEvents ? 120_000 : 15_000)
+        .maximumRetransmission(.seconds(socket == .workerEvents ? 120 : 15))
     }
 
     @Test(arguments: own)
@@ -40,7 +43,7 @@ import Testing
 
     @Test func noSocketIsLeftOut() {
         #expect(Set(Self.own.map(\.0)) == Set(QueueSocket.allCases))
-        #expect(QueueSocket.drainLinger == 2_000)
+        #expect(QueueSocket.drainLinger == .seconds(2))
     }
 
     /// A reader binds and a writer connects, so that what waits belongs to a peer that is there.

@@ -11,11 +11,11 @@ struct Bench {
     mutating func submit(
         _ id: String, deadline: UInt32? = nil, lease: UInt32? = nil
     ) throws -> [Dispatcher.Action] {
-        try dispatcher.submit(job(id, deadline: deadline, lease: lease), now: 0)
+        try dispatcher.submit(job(id, deadline: deadline, lease: lease), now: .zero)
     }
 
     mutating func say(
-        _ body: WorkerEvent.Body, worker: String = "w", boot: UInt64 = 1, _ now: Int64
+        _ body: WorkerEvent.Body, worker: String = "w", boot: UInt64 = 1, at now: Duration
     ) -> [Dispatcher.Action] {
         let sequence = sequences["\(worker) \(boot)", default: 0]
         sequences["\(worker) \(boot)"] = sequence + 1
@@ -25,7 +25,7 @@ struct Bench {
 
     mutating func beat(
         _ worker: String, _ state: WorkerStatus.State = .idle, boot: UInt64 = 1,
-        digest: String = "d", running: String? = nil, crashedOn: String? = nil, at now: Int64
+        digest: String = "d", running: String? = nil, crashedOn: String? = nil, at now: Duration
     ) -> [Dispatcher.Action] {
         let model = ModelFacts(
             name: "m", digest: digest, precision: "f32", contextLength: 8, vocabularySize: 8,
@@ -33,7 +33,7 @@ struct Bench {
         let status = WorkerStatus(
             state: state, jobs: "j", control: "c", running: running, model: model,
             crashedOn: crashedOn)
-        return say(.heartbeat(status), worker: worker, boot: boot, now)
+        return say(.heartbeat(status), worker: worker, boot: boot, at: now)
     }
 }
 

@@ -7,7 +7,7 @@ import LlorchProtocol
 struct ClientRecord {
     let id: String
     let tokens: Int
-    var deadlineAt: Int64?
+    var deadlineAt: Duration?
     /// A worker that is to compute this token dies.
     var poisonAt: Int?
     var isCancelled = false
@@ -49,9 +49,11 @@ struct ClientRecord {
     }
 
     /// Takes the next event; returns what is wrong with it.
-    mutating func take(_ event: TokenEvent, now: Int64) -> String? {
+    mutating func take(_ event: TokenEvent, now: Duration) -> String? {
         if let outcome { return "\(id): \(event) after \(outcome)" }
-        if let deadlineAt, now > deadlineAt + 1_100 { return "\(id): its deadline was not kept" }
+        if let deadlineAt, now > deadlineAt + .milliseconds(1_100) {
+            return "\(id): its deadline was not kept"
+        }
         switch event {
         case .started:
             defer { isStarted = true }
@@ -87,7 +89,7 @@ struct ClientRecord {
         return models.isEmpty ? "\(id): no model answers with \(ids)" : nil
     }
 
-    private func isDue(_ failure: JobFailure, now: Int64) -> Bool {
+    private func isDue(_ failure: JobFailure, now: Duration) -> Bool {
         switch failure.code {
         case .cancelled: isCancelled
         case .inferenceTimeout: deadlineAt.map { $0 <= now } ?? false

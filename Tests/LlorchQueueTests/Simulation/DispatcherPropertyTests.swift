@@ -21,7 +21,7 @@ import Testing
 
     @Test(arguments: seeds)
     func fairWeatherRunsEachJobOnce(seed: UInt64) {
-        let simulation = run(seed, Weather(delay: 3))
+        let simulation = run(seed, Weather(delay: .milliseconds(3)))
         #expect(simulation.clients.values.allSatisfy { $0.executions == 1 }, "seed \(seed)")
         #expect(simulation.dispatcher.counters.resent == 0, "seed \(seed)")
     }
@@ -30,7 +30,7 @@ import Testing
     @Test(arguments: seeds)
     func lossRepeatsAndDelayRunNothingTwice(seed: UInt64) {
         let weather = Weather(
-            loss: 0.05, duplication: 0.05, delay: 400, cancels: 0.1, returns: 0.7)
+            loss: 0.05, duplication: 0.05, delay: .milliseconds(400), cancels: 0.1, returns: 0.7)
         let simulation = run(seed, weather)
         let repeated = simulation.clients.values.filter { $0.executions > 1 + $0.returns }.map(\.id)
         #expect(simulation.clients.values.contains { $0.returns > 0 }, "seed \(seed)")
@@ -42,7 +42,7 @@ import Testing
     @Test(arguments: seeds)
     func deathsFreezesAndGhostsLoseNothing(seed: UInt64) {
         let weather = Weather(
-            loss: 0.01, duplication: 0.02, delay: 200, deathPerEvent: 0.004,
+            loss: 0.01, duplication: 0.02, delay: .milliseconds(200), deathPerEvent: 0.004,
             freezesPerSecond: 0.05, drainsPerSecond: 0.02, cutsPerSecond: 0.1)
         let simulation = run(seed, weather)
         let counters = simulation.dispatcher.counters
@@ -54,7 +54,7 @@ import Testing
     /// Workers that were taken for dead come back in the middle of the next attempt, with another model's words.
     @Test(arguments: seeds)
     func ghostsOfFrozenWorkersAreNotHeard(seed: UInt64) {
-        let simulation = run(seed, Weather(delay: 300, freezesPerSecond: 0.4))
+        let simulation = run(seed, Weather(delay: .milliseconds(300), freezesPerSecond: 0.4))
         #expect(simulation.dispatcher.counters.movedAfterSilence > 0, "seed \(seed)")
         #expect(simulation.dispatcher.counters.fenced > 0, "seed \(seed)")
     }
@@ -62,7 +62,7 @@ import Testing
     @Test(arguments: seeds)
     func everythingAtOnce(seed: UInt64) {
         let weather = Weather(
-            loss: 0.03, duplication: 0.03, delay: 300, deathPerEvent: 0.003,
+            loss: 0.03, duplication: 0.03, delay: .milliseconds(300), deathPerEvent: 0.003,
             freezesPerSecond: 0.05, drainsPerSecond: 0.02, cutsPerSecond: 0.1,
             cancels: 0.1, returns: 0.5, deadlines: 0.1, poison: 0.01)
         let simulation = run(seed, weather)
@@ -77,7 +77,7 @@ import Testing
     /// Where no news is lost, a job that kills its worker meets two of them and no third.
     @Test(arguments: seeds)
     func poisonKillsTwiceAndNeighboursAreNotBlamed(seed: UInt64) {
-        let weather = Weather(delay: 250, poison: 0.05, areNotesKept: true)
+        let weather = Weather(delay: .milliseconds(250), poison: 0.05, areNotesKept: true)
         let simulation = run(seed, weather)
         for client in simulation.clients.values {
             #expect(client.kills == (client.poisonAt == nil ? 0 : 2), "seed \(seed), \(client.id)")
@@ -111,7 +111,7 @@ import Testing
         #expect(simulation.dispatcher.outCount == 0, "seed \(seed)")
         #expect(simulation.dispatcher.waitingCount == 0, "seed \(seed)")
         for worker in simulation.workers.values {
-            _ = worker.table.expire(now: simulation.now + 16 * 60_000)
+            _ = worker.table.expire(now: simulation.now + .seconds(16 * 60))
             #expect(worker.table.queuedCount == 0 && worker.table.running == nil, "seed \(seed)")
             #expect(worker.table.unacknowledged == 0, "seed \(seed)")
         }

@@ -4,7 +4,7 @@
 /// A binary heap by time.
 struct EventHeap<Content> {
     private struct Slot {
-        var time: Int64
+        var time: Duration
         var order: UInt64
         var content: Content
 
@@ -14,7 +14,7 @@ struct EventHeap<Content> {
     private var slots: [Slot] = []
     private var planned: UInt64 = 0
 
-    mutating func plan(_ content: Content, at time: Int64) {
+    mutating func plan(_ content: Content, at time: Duration) {
         slots.append(Slot(time: time, order: planned, content: content))
         planned += 1
         var child = slots.count - 1
@@ -24,7 +24,7 @@ struct EventHeap<Content> {
         }
     }
 
-    mutating func next() -> (time: Int64, content: Content)? {
+    mutating func next() -> (time: Duration, content: Content)? {
         guard let first = slots.first else { return nil }
         let last = slots.removeLast()
         if !slots.isEmpty {

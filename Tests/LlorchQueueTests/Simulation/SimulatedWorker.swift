@@ -46,7 +46,7 @@ final class SimulatedWorker {
     private(set) var crashedOn: String?
     var table = JobTable()
     /// Stopped until then; messages wait.
-    var frozenUntil: Int64 = 0
+    var frozenUntil = Duration.zero
     var isWorkPlanned = false
     private(set) var sequence: UInt64 = 0
     /// Jobs it was sent.
@@ -66,7 +66,7 @@ final class SimulatedWorker {
 
     var isBusy: Bool { table.running != nil || table.queuedCount > 0 }
 
-    func receive(_ message: DispatcherMessage, now: Int64) -> [WorkerEvent.Body] {
+    func receive(_ message: DispatcherMessage, now: Duration) -> [WorkerEvent.Body] {
         switch message {
         case .job(let job, _): known.insert(job.id)
         case .cancel(let reference) where !known.contains(reference.jobID):
@@ -77,7 +77,7 @@ final class SimulatedWorker {
     }
 
     /// One step of the engine; tells of a job that begins.
-    func work(now: Int64, began: (GenerationJob, UInt32) -> Void) -> [WorkerEvent.Body] {
+    func work(now: Duration, began: (GenerationJob, UInt32) -> Void) -> [WorkerEvent.Body] {
         guard let running = table.running else {
             run = nil
             guard let next = table.startNext(now: now) else { return [] }
@@ -109,7 +109,7 @@ final class SimulatedWorker {
     }
 
     /// Hands back what waits and gives up what runs.
-    func drain(now: Int64) -> [WorkerEvent.Body] {
+    func drain(now: Duration) -> [WorkerEvent.Body] {
         var answers = table.drain(now: now)
         if table.running != nil {
             answers += table.record(.error(JobFailure(.shutdown, "leaving")), now: now)

@@ -4,14 +4,15 @@
 
 import LlorchProtocol
 import LlorchQueue
+import LlorchSystem
 import TestSupport
 
 /// What goes wrong, in chances per message, per event or per second.
 struct Weather {
     var loss = 0.0
     var duplication = 0.0
-    /// Milliseconds, at most; pipes overtake each other, messages within one do not.
-    var delay: Int64 = 0
+    /// At most; pipes overtake each other, messages within one do not.
+    var delay = Duration.zero
     /// Of a worker, just before an event leaves.
     var deathPerEvent = 0.0
     /// Freezes of 3 to 15 s: long ones are taken for deaths, and some thaw while another has the job.
@@ -43,19 +44,20 @@ struct Simulation {
         case comeBack(String)
     }
 
-    /// What is known of a worker's pipes, whichever process is at their end.
+    /// What is known of a worker's pipes, whichever process is at their end: when the newest message of each
+    /// arrives.
     struct Link {
-        var jobs: Int64 = 0
-        var control: Int64 = 0
-        var events: Int64 = 0
+        var jobs = Duration.zero
+        var control = Duration.zero
+        var events = Duration.zero
         var isUp = true
-        var cutUntil: Int64 = 0
+        var cutUntil = Duration.zero
         var hasNotes = false
     }
 
     let weather: Weather
     var random: SplitMix
-    var now: Int64 = 0
+    var now = Duration.zero
     var dispatcher: Dispatcher
     var workers: [String: SimulatedWorker] = [:]
     var links: [String: Link] = [:]
@@ -78,11 +80,11 @@ struct Simulation {
             // Two models, so that tokens of the wrong worker are seen to be wrong.
             workers[name] = SimulatedWorker(
                 name: name, boot: 1, model: UInt32(number % 2))
-            agenda.plan(.beat(name, boot: 1), at: Int64(number))
+            agenda.plan(.beat(name, boot: 1), at: .milliseconds(number))
         }
-        agenda.plan(.submit, at: 5)
-        agenda.plan(.tick, at: 20)
-        agenda.plan(.misfortune, at: 50)
+        agenda.plan(.submit, at: .milliseconds(5))
+        agenda.plan(.tick, at: .milliseconds(20))
+        agenda.plan(.misfortune, at: .milliseconds(50))
     }
 
     var isDone: Bool {
@@ -92,12 +94,12 @@ struct Simulation {
 
     /// Lets everything happen until every job has its end and every worker is idle.
     mutating func run() {
-        let limit = Int64(jobs) * 1_000 + 100_000
+        let limit = Duration.seconds(jobs + 100)
         while !isDone, violations.count < 5, let (time, happening) = agenda.next() {
             now = time
             if now > limit {
                 let open = clients.filter { !$0.value.isEnded }.map(\.key).sorted()
-                violations.append("not done after \(limit) ms: \(open.prefix(5))")
+                violations.append("not done after \(limit): \(open.prefix(5))")
                 return
             }
             perform(happening)
@@ -123,10 +125,10 @@ struct Simulation {
             submit(job(id, tokens: client.tokens, lease: 15_000, resume: client.ids))
         case .tick:
             perform(dispatcher.tick(now: now))
-            agenda.plan(.tick, at: now + 20)
+            agenda.plan(.tick, at: now + .milliseconds(20))
         case .misfortune:
             misfortune()
-            agenda.plan(.misfortune, at: now + 50)
+            agenda.plan(.misfortune, at: now + .milliseconds(50))
         case .toDispatcher(let event):
             perform(dispatcher.receive(event, now: now))
         case .boot(let name):
@@ -144,7 +146,7 @@ struct Simulation {
         case .beat(let name, let boot):
             guard let worker = awake(name, boot, happening) else { return }
             say(worker.table.expire(now: now).map(\.body) + [worker.status()], worker)
-            agenda.plan(happening, at: now + 1_000)
+            agenda.plan(happening, at: now + .seconds(1))
         }
     }
 
@@ -163,7 +165,7 @@ struct Simulation {
     private mutating func planWork(_ name: String) {
         guard let worker = workers[name], worker.isBusy, !worker.isWorkPlanned else { return }
         worker.isWorkPlanned = true
-        let pause = Int64.random(in: 1...12, using: &random)
+        let pause = random.duration(milliseconds: 1...12)
         agenda.plan(.work(name, boot: worker.boot), at: now + pause)
     }
 
@@ -195,15 +197,15 @@ struct Simulation {
             if chance(weather.deadlines) {
                 let deadline = UInt32.random(in: 20...20_000, using: &random)
                 job.deadlineMilliseconds = deadline
-                client.deadlineAt = now + Int64(deadline)
+                client.deadlineAt = now + .milliseconds(deadline)
             }
             if chance(weather.cancels) {
-                agenda.plan(.cancel(id), at: now + Int64.random(in: 0...1_000, using: &random))
+                agenda.plan(.cancel(id), at: now + random.duration(milliseconds: 0...1_000))
             }
             clients[id] = client
             submit(job)
         }
-        if submitted < jobs { agenda.plan(.submit, at: now + 4) }
+        if submitted < jobs { agenda.plan(.submit, at: now + .milliseconds(4)) }
     }
 
     private mutating func submit(_ job: GenerationJob) {
@@ -222,14 +224,14 @@ struct Simulation {
         else { return }
         if chance(weather.freezesPerSecond / 20) {
             let times: [ClosedRange<Int64>] = [3_000...8_000, 9_000...10_600, 15_000...15_000]
-            let time = Int64.random(
-                in: times.randomElement(using: &random) ?? times[0], using: &random)
+            let time = random.duration(
+                milliseconds: times.randomElement(using: &random) ?? times[0])
             worker.frozenUntil = now + time
             // Its last word may have been a second before.
-            if time >= 9_000 { noteDeath(of: worker) }
+            if time >= .seconds(9) { noteDeath(of: worker) }
         }
         if chance(weather.cutsPerSecond / 20) {
-            links[name]?.cutUntil = now + Int64.random(in: 100...4_000, using: &random)
+            links[name]?.cutUntil = now + random.duration(milliseconds: 100...4_000)
         }
         if chance(weather.drainsPerSecond / 20) {
             for id in worker.known { clients[id]?.exits += 1 }
@@ -253,9 +255,10 @@ struct Simulation {
             name: worker.name, boot: worker.boot + 1, model: worker.model, crashedOn: crashedOn)
         links[worker.name]?.isUp = false
         // Its connection is a new one: what the last process sent may come after its first words.
-        links[worker.name]?.events = 0
-        let times: [Int64] = [10, 300, 1_500, 12_000]
-        agenda.plan(.boot(worker.name), at: now + (times.randomElement(using: &random) ?? 300))
+        links[worker.name]?.events = .zero
+        let pauses: [Int64] = [10, 300, 1_500, 12_000]
+        let pause = pauses.randomElement(using: &random) ?? 300
+        agenda.plan(.boot(worker.name), at: now + .milliseconds(pause))
     }
 
     // MARK: - Pipes
@@ -275,11 +278,13 @@ struct Simulation {
 
     /// Nothing, one copy or two, each after what was sent by the same pipe before.
     private mutating func transmit(
-        _ happening: Happening, by pipe: WritableKeyPath<Link, Int64>, of name: String
+        _ happening: Happening, by pipe: WritableKeyPath<Link, Duration>, of name: String
     ) {
         if chance(weather.loss) { return }
         guard var link = links[name] else { return }
-        let delay = weather.delay == 0 ? 0 : Int64.random(in: 0...weather.delay, using: &random)
+        let delay =
+            weather.delay == .zero
+            ? .zero : random.duration(milliseconds: 0...weather.delay.wholeMilliseconds)
         link[keyPath: pipe] = max(link[keyPath: pipe], now + delay)
         links[name] = link
         agenda.plan(happening, at: link[keyPath: pipe])
@@ -299,7 +304,7 @@ struct Simulation {
                 if let violation = client.take(event, now: now) { violations.append(violation) }
                 if client.isEnded, !wasEnded { answered += 1 }
                 if client.wasCancelled, chance(weather.returns) {
-                    let pause = Int64.random(in: 0...500, using: &random)
+                    let pause = random.duration(milliseconds: 0...500)
                     agenda.plan(.comeBack(id), at: now + pause)
                 }
                 clients[id] = client

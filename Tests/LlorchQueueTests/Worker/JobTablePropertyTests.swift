@@ -14,8 +14,8 @@ import Testing
         limits.jobs = 12
         limits.finished = 8
         limits.tombstones = 8
-        limits.tombstoneAge = 400
-        limits.finishedAge = 900
+        limits.tombstoneAge = .milliseconds(400)
+        limits.finishedAge = .milliseconds(900)
         var run = Run(seed: seed, limits: limits)
         for _ in 0..<3_000 { run.step() }
         run.finish()
@@ -35,7 +35,7 @@ private struct Run {
 
     var table: JobTable
     var random: SplitMix
-    var now: Int64 = 0
+    var now = Duration.zero
     var open: [String: Progress] = [:]
     var endings = 0
     /// Under which each job was last accepted.
@@ -49,7 +49,7 @@ private struct Run {
     }
 
     mutating func step() {
-        now += Int64.random(in: 0...10, using: &random)
+        now += random.duration(milliseconds: 0...10)
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<30: send(randomJob())
         case 30..<40: send(.cancel(randomReference()))

@@ -21,7 +21,7 @@ import Testing
             let source = AllowedKeys(path: folder.path)
             let security = QueueSecurity(keys: pair, allowed: (source, try source.load()))
             let ours = try ZMQContext()
-            guard let made = try security.makeGuard(in: ours, now: 0) else {
+            guard let made = try security.makeGuard(in: ours, now: .zero) else {
                 throw QueueAddressError("", "no guard")
             }
             let opened = try QueueSocket.workerJobs.open(
@@ -34,13 +34,15 @@ import Testing
         }
 
         /// Serves until a message comes or someone is refused; nil then, and after many seconds.
-        mutating func next(now: Int64 = 0) throws -> (bytes: [UInt8], sender: CurvePublicKey?)? {
+        mutating func next(now: Duration = .zero) throws -> (
+            bytes: [UInt8], sender: CurvePublicKey?
+        )? {
             let refused = connections.refused
             for _ in 0..<20 where connections.refused == refused {
                 var poller = ZMQPoller()
                 poller.add(socket, .readable)
                 connections.watch(in: &poller)
-                try poller.wait(milliseconds: 1_000)
+                try poller.wait(atMost: .seconds(1))
                 try connections.serve(now: now)
                 if let message = try socket.receive() {
                     let bytes = message.bytes
@@ -72,8 +74,8 @@ import Testing
             var poller = ZMQPoller()
             server.connections.watch(in: &poller)
             poller.add(socket, .writable)
-            try poller.wait(milliseconds: 1_000)
-            try server.connections.serve(now: 0)
+            try poller.wait(atMost: .seconds(1))
+            try server.connections.serve(now: .zero)
         }
     }
 
@@ -126,27 +128,27 @@ import Testing
         #expect(try server.next() == nil)
         try CurveKeyFile.write(pair, to: "\(folder.path)/a")
         let tooSoon = try server.client(pair)
-        #expect(try server.next(now: 999) == nil)
+        #expect(try server.next(now: .milliseconds(999)) == nil)
         let inTime = try server.client(pair)
         while try !inTime.send([4]) {
             var poller = ZMQPoller()
             server.connections.watch(in: &poller)
             poller.add(inTime, .writable)
-            try poller.wait(milliseconds: 1_000)
-            try server.connections.serve(now: 1_000)
+            try poller.wait(atMost: .seconds(1))
+            try server.connections.serve(now: .seconds(1))
         }
-        #expect(try #require(try server.next(now: 1_000)).bytes == [4])
+        #expect(try #require(try server.next(now: .seconds(1))).bytes == [4])
         let file = try #require(fopen("\(folder.path)/k.key", "w"))
         fclose(file)
         let later = try server.client(pair)
         while server.connections.loadFailure == nil {
             var poller = ZMQPoller()
             server.connections.watch(in: &poller)
-            try poller.wait(milliseconds: 1_000)
-            try server.connections.serve(now: 5_000)
+            try poller.wait(atMost: .seconds(1))
+            try server.connections.serve(now: .seconds(5))
         }
         try send([5], later, &server)
-        #expect(try #require(try server.next(now: 5_000)).bytes == [5])
+        #expect(try #require(try server.next(now: .seconds(5))).bytes == [5])
         _ = consume early
         _ = consume tooSoon
     }
@@ -163,7 +165,7 @@ import Testing
         var poller = ZMQPoller()
         poller.add(client, .writable)
         // The handshake takes some milliseconds; that nothing happens can only be seen by waiting.
-        try poller.wait(milliseconds: 500)
+        try poller.wait(atMost: .milliseconds(500))
         #expect(try client.send([1]) == false)
         #expect(try socket.receive() == nil)
     }

@@ -60,7 +60,7 @@ import Testing
         var received: [UInt8]?
         while received == nil {
             _ = try push.send([7])
-            received = try nextOrNil(&pull, milliseconds: 20)
+            received = try nextOrNil(&pull, within: .milliseconds(20))
         }
         #expect(received == [7])
     }
@@ -89,7 +89,7 @@ import Testing
                 var poller = ZMQPoller()
                 poller.add(pull, .readable)
                 waiting.signal()
-                try poller.wait(milliseconds: 30_000)
+                try poller.wait(atMost: .seconds(30))
                 _ = try pull.receive()
             } catch let thrown {
                 error.value.withLock { $0 = thrown }
@@ -108,7 +108,7 @@ import Testing
         wakeUp.signal()
         var poller = ZMQPoller()
         poller.add(descriptor: wakeUp.descriptor)
-        try poller.wait(milliseconds: 30_000)
+        try poller.wait(atMost: .seconds(30))
         #expect(wakeUp.take() == 2)
         #expect(wakeUp.take() == 0)
     }
@@ -146,21 +146,21 @@ private func wait(for wakeUp: WakeUp) throws {
     while wakeUp.take() == 0 {
         var poller = ZMQPoller()
         poller.add(descriptor: wakeUp.descriptor)
-        try poller.wait(milliseconds: 1_000)
+        try poller.wait(atMost: .seconds(1))
     }
 }
 
 /// Waits for a message.
 private func next(_ socket: inout ZMQSocket) throws -> [UInt8] {
     while true {
-        if let bytes = try nextOrNil(&socket, milliseconds: 1_000) { return bytes }
+        if let bytes = try nextOrNil(&socket, within: .seconds(1)) { return bytes }
     }
 }
 
-private func nextOrNil(_ socket: inout ZMQSocket, milliseconds: Int) throws -> [UInt8]? {
+private func nextOrNil(_ socket: inout ZMQSocket, within time: Duration) throws -> [UInt8]? {
     var poller = ZMQPoller()
     poller.add(socket, .readable)
-    try poller.wait(milliseconds: milliseconds)
+    try poller.wait(atMost: time)
     guard let message = try socket.receive() else { return nil }
     let bytes = message.bytes
     return bytes.indices.map { bytes[$0] }
