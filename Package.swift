@@ -61,6 +61,14 @@ let package = Package(
             dependencies: ["LlorchSystem", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
         .target(
+            name: "LlorchCommandLine",
+            dependencies: [
+                "LlorchLog", "LlorchQueue", "LlorchSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "LlorchWorker",
             dependencies: [
                 "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
@@ -82,8 +90,8 @@ let package = Package(
         .executableTarget(
             name: "llorch-worker",
             dependencies: [
-                "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
-                "LlorchSystem", "LlorchWorker",
+                "LlorchCommandLine", "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol",
+                "LlorchQueue", "LlorchSystem", "LlorchWorker",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -91,7 +99,7 @@ let package = Package(
         .executableTarget(
             name: "llorch-http-shim",
             dependencies: [
-                "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem",
+                "LlorchCommandLine", "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -127,6 +135,14 @@ let package = Package(
         .testTarget(name: "ArchitectureTests", swiftSettings: settings),
         .testTarget(
             name: "LlorchSystemTests", dependencies: ["LlorchSystem", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LlorchCommandLineTests",
+            dependencies: [
+                "LlorchCommandLine", "LlorchQueue", "LlorchSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "LlorchQueueTests",

@@ -45,6 +45,8 @@ import Testing
         ("LlorchHTTP/Queue/A.swift", "package import HTTPTypes"),
         ("LlorchHTTP/Queue/A.swift", "import HummingbirdCore"),
         ("LlorchHTTP/Dialects/Execute/A.swift", "import ArgumentParser"),
+        ("LlorchCommandLine/A.swift", "import LlorchWorker"),
+        ("LlorchCommandLine/A.swift", "import Glibc"),
         ("llorch-worker/A.swift", "import NIOCore"),
         ("llorch-http-shim/A.swift", "internal import LlorchEngine"),
     ])

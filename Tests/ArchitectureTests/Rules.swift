@@ -48,13 +48,17 @@ enum Rules {
             "FoundationEssentials", "HTTPTypes", "HummingbirdCore", "NIOCore", "NIOHTTP1",
             "NIOPosix", "ServiceLifecycle", "Synchronization", "UnixSignals",
         ],
+        "LlorchCommandLine": [
+            "ArgumentParser", "LlorchLog", "LlorchQueue", "LlorchSystem", "Logging",
+        ],
         "llorch-worker": [
-            "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+            "LlorchCommandLine", "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol",
+            "LlorchQueue",
             "LlorchSystem", "LlorchWorker", "ArgumentParser", "Logging", "Glibc",
         ],
         "llorch-http-shim": [
-            "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem", "ArgumentParser", "Logging",
-            "Glibc", "NIOCore", "ServiceLifecycle", "UnixSignals",
+            "LlorchCommandLine", "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem",
+            "ArgumentParser", "Logging", "Glibc", "NIOCore", "ServiceLifecycle", "UnixSignals",
         ],
     ]
 

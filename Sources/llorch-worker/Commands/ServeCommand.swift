@@ -1,13 +1,14 @@
 // The worker itself: from arguments to the loop. What the loop does: WorkerLoop.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-public import ArgumentParser
+import ArgumentParser
+import LlorchCommandLine
 import LlorchEngine
 import LlorchLog
 import LlorchQueue
 import LlorchSystem
 import LlorchWorker
-public import Logging
+import Logging
 
 struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -52,8 +53,10 @@ struct ServeCommand: ParsableCommand {
     @Option(help: "The control address as dispatchers reach it.")
     var advertiseControl: String?
 
-    @Option(help: "Seconds the running job may still take after SIGTERM.")
-    var drainTimeout: Double = 5
+    @Option(
+        help: "Seconds that the running job may still take after SIGTERM or SIGINT.",
+        transform: DrainTimeout.parse)
+    var drainTimeout = DrainTimeout.standard
 
     @Option(
         help:
@@ -64,8 +67,7 @@ struct ServeCommand: ParsableCommand {
     @Option(help: "Tokens of a prefill chunk. Never changes a result.")
     var chunk: Int?
 
-    @Option(help: "trace, debug, info, notice, warning, error or critical.")
-    var logLevel: Logger.Level = .info
+    @OptionGroup var log: LogOptions
 
     // pool-managerd passes it to every worker; a CPU has no use for it.
     @Option(help: .hidden)
@@ -80,9 +82,6 @@ struct ServeCommand: ParsableCommand {
 
     func validate() throws {
         guard !workerId.isEmpty else { throw ValidationError("--worker-id must not be empty") }
-        guard drainTimeout >= 0, drainTimeout <= 86_400 else {
-            throw ValidationError("--drain-timeout must be 0 to 86400 seconds")
-        }
         do {
             _ = try engine.map(StubOptions.init(parsing:))
         } catch {
@@ -111,7 +110,7 @@ struct ServeCommand: ParsableCommand {
         ) throws -> QueueEndpoint {
             do throws(QueueAddressError) {
                 return try QueueEndpoint(
-                    parsing: text, default: direction, mayBeExposed: access.allowsExposure)
+                    parsing: text, default: direction, mayBeExposed: access.mayBeExposed)
             } catch {
                 throw ValidationError("--\(option) \(error)")
             }
@@ -120,23 +119,21 @@ struct ServeCommand: ParsableCommand {
             name: workerId, jobs: try parse("jobs", jobs, .bind),
             control: try parse("control", control, .bind),
             events: try parse("events", events, .connect))
-        try access.validate(for: [options.jobs, options.control, options.events])
+        let endpoints = [options.jobs, options.control, options.events]
+        if let problem = access.keyFiles.problem(for: endpoints) { throw ValidationError(problem) }
         return options
     }
 
     func run() throws {
-        var logger = Logger(label: "llorch-worker") {
-            StreamLogHandler(label: $0, stream: LogStream.standardError)
-        }
-        logger.logLevel = logLevel
+        var logger = log.makeLogger(label: "llorch-worker")
         logger[metadataKey: "worker_id"] = "\(workerId)"
         DescriptorLimit.raise()
         var options = try addresses()
-        options.security = try access.files.load(
+        options.security = try access.keyFiles.load(
             for: [options.jobs, options.control, options.events])
         options.advertisedJobs = advertiseJobs
         options.advertisedControl = advertiseControl
-        options.drainTimeout = Int64((drainTimeout * 1000).rounded())
+        options.drainTimeout = drainTimeout.wholeMilliseconds
         options.stateDirectory = stateDirectory
         options.crashPlan = crashAt.flatMap(CrashPlan.init(parsing:))
         if let engine { return try runStub(StubOptions(parsing: engine), options, logger) }
@@ -180,5 +177,3 @@ struct ServeCommand: ParsableCommand {
         }
     }
 }
-
-extension Logger.Level: @retroactive ExpressibleByArgument {}
