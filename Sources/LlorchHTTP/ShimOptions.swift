@@ -1,13 +1,13 @@
-// What the shim is told at its start, as values. Arguments become these in the executable llorch-http-shim.
+// What the shim is told at its start, as values. How arguments become these: ShimArguments.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchQueue
 
 package struct ShimOptions: Sendable {
     package var host = "127.0.0.1"
-    /// 0 lets the system choose.
+    /// The port to listen on; 0 lets the system choose.
     package var port = 3_000
-    /// Names by which clients may address this server, beside `localhost`, `host` and numeric addresses.
+    /// Names by which clients may address this server, besides `localhost`, `host` and numeric addresses.
     package var allowedHosts: [String] = []
     /// What clients must show; nil lets in every client that reaches the port.
     package var token: AccessToken?

@@ -39,7 +39,7 @@ package struct ShimResponder: Sendable {
                     "code": "\(refusal.failure.code.rawValue)",
                 ])
             metrics.metrics.refused(refusal.failure.code)
-            // The one dialect there is speaks on every path.
+            // There is one dialect so far, and its errors are those of every path.
             response = execute.dialect.response(to: refusal)
         }
         if let name = Self.correlationHeader { response.headers[name] = context.correlationID }
@@ -76,7 +76,7 @@ package struct ShimResponder: Sendable {
         Response(status: .methodNotAllowed, headers: [.allow: methods])
     }
 
-    /// The decoded rest of `/cancel/…`, where it is one segment of valid UTF-8.
+    /// The decoded rest of `/cancel/…`; nil unless the rest is one segment of valid UTF-8.
     static func jobID(inPath path: String) -> String? {
         let prefix = "/cancel/"
         guard path.hasPrefix(prefix) else { return nil }
@@ -85,7 +85,7 @@ package struct ShimResponder: Sendable {
         return percentDecoded(segment)
     }
 
-    /// Nil for a `%` without two hexadecimal digits and for what is then not UTF-8.
+    /// Nil for a `%` without two hexadecimal digits, and for bytes that are not UTF-8.
     private static func percentDecoded(_ text: Substring) -> String? {
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]

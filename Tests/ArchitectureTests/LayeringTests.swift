@@ -49,6 +49,8 @@ import Testing
         ("LlorchCommandLine/A.swift", "import Glibc"),
         ("llorch-worker/A.swift", "import NIOCore"),
         ("llorch-http-shim/A.swift", "internal import LlorchEngine"),
+        ("llorch-http-shim/A.swift", "import LlorchQueue"),
+        ("llorch-http-shim/A.swift", "import Logging"),
     ])
     func aForbiddenImportIsFound(path: String, line: String) {
         let file = SourceFile(path: "Sources/\(path)", text: "// Head.\n\n\(line)\n")

@@ -40,7 +40,8 @@ enum Rules {
         // What waits for clients, and the queue's thread: neither HTTP nor the network.
         "LlorchHTTP/Streams": ["LlorchProtocol", "LlorchQueue", "Synchronization"],
         "LlorchHTTP/Queue": [
-            "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging", "ServiceLifecycle",
+            "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
+            "ServiceLifecycle",
             "Synchronization",
         ],
         "LlorchHTTP": [
@@ -56,10 +57,7 @@ enum Rules {
             "LlorchQueue",
             "LlorchSystem", "LlorchWorker", "ArgumentParser", "Logging", "Glibc",
         ],
-        "llorch-http-shim": [
-            "LlorchCommandLine", "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem",
-            "ArgumentParser", "Logging", "Glibc", "NIOCore", "ServiceLifecycle", "UnixSignals",
-        ],
+        "llorch-http-shim": ["ArgumentParser", "LlorchCommandLine", "LlorchHTTP"],
     ]
 
     /// Which folders of the engine a folder may use the types of.

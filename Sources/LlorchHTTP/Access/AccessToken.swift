@@ -1,5 +1,5 @@
-// Who may use the server where it has a token: `Authorization: Bearer TOKEN`, as in RFC 6750. By which
-// names it may be addressed: HostRule.swift.
+// Who may use a server that has a token: clients that show `Authorization: Bearer TOKEN`, as in RFC 6750.
+// By which names a server may be addressed: HostRule.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
@@ -7,12 +7,14 @@ import LlorchProtocol
 import LlorchQueue
 import LlorchSystem
 
-/// Why a token cannot be used; holds nothing of it.
+/// Why a token cannot be used; the description holds no part of the token.
 package struct AccessTokenError: Error, Sendable, Hashable, CustomStringConvertible {
     package let description: String
 }
 
-/// What a client must show, never part of a log, an error or a description.
+/// The token that a client must show.
+///
+/// No log, error or description holds any part of it.
 package struct AccessToken: Sendable, CustomStringConvertible, CustomReflectable {
     private let bytes: [UInt8]
 
@@ -22,7 +24,7 @@ package struct AccessToken: Sendable, CustomStringConvertible, CustomReflectable
     package var description: String { "a token" }
     package var customMirror: Mirror { Mirror(self, children: []) }
 
-    /// Takes the text without the line ends that follow it; `source` is where it came from.
+    /// Takes the text without the line ends behind it; `source` names the file or variable in errors.
     package init(_ text: [UInt8], from source: String) throws(AccessTokenError) {
         bytes = Array(text.reversed().drop { $0 == 0x0a || $0 == 0x0d }.reversed())
         guard !bytes.isEmpty else {
@@ -48,7 +50,7 @@ package struct AccessToken: Sendable, CustomStringConvertible, CustomReflectable
         try self.init(text, from: path)
     }
 
-    /// Nil where the `Authorization` of a request shows the token.
+    /// Nil for a request whose `Authorization` shows the token.
     func refusal(of authorization: String?) -> Refusal? {
         guard let authorization else {
             return Self.refusal("Authorization: Bearer TOKEN is missing")
@@ -60,7 +62,7 @@ package struct AccessToken: Sendable, CustomStringConvertible, CustomReflectable
             ? nil : Self.refusal("the token is not this server's")
     }
 
-    /// Takes as long however much of it is right.
+    /// Compares in a time that does not depend on how many bytes are right.
     private func isEqual(to shown: [UInt8]) -> Bool {
         var difference = shown.count ^ bytes.count
         for (place, byte) in shown.enumerated() {

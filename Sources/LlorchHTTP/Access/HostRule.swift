@@ -1,11 +1,12 @@
-// Which names of this server are answered. A web page in someone's browser can have a name of its own point
-// at 127.0.0.1 (DNS rebinding) and would then pass for the same origin; its name in `Host` gives it away.
+// Which names of this server are answered. The owner of a web page can let the page's own name point at
+// 127.0.0.1 (DNS rebinding); a browser then takes this server for the page's own. The page's name in `Host`
+// tells the two apart.
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
 import LlorchProtocol
 
-/// `localhost`, numeric addresses, which no page can make point elsewhere, and the names that were given.
+/// Allows `localhost`, numeric addresses, which no page can let point elsewhere, and the names given.
 struct HostRule: Sendable {
     private let names: Set<String>
 
@@ -13,7 +14,7 @@ struct HostRule: Sendable {
         self.names = Set(names.map { Self.normalized($0[...]) } + ["localhost"])
     }
 
-    /// Nil where the request may go on.
+    /// Nil for a host that is allowed.
     func refusal(of authority: String?) -> Refusal? {
         guard let authority, !authority.isEmpty else {
             return Self.refusal("the Host header is missing", found: nil)
@@ -34,7 +35,7 @@ struct HostRule: Sendable {
             .forbidden, field: "host", constraint: "allowed_host", message, value: value)
     }
 
-    /// The part before the port; nil where what follows is none.
+    /// The part before the port; nil if the part behind it is no port.
     private static func host(in authority: String) -> Substring? {
         let end: String.Index
         if authority.hasPrefix("[") {
@@ -65,7 +66,7 @@ struct HostRule: Sendable {
             }
     }
 
-    /// Names have neither case nor a last dot.
+    /// The case of a name and a dot at its end make no difference.
     private static func normalized(_ host: Substring) -> String {
         (host.hasSuffix(".") ? host.dropLast() : host).lowercased()
     }

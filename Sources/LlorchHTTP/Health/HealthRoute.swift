@@ -42,7 +42,7 @@ package struct HealthRoute: Sendable {
         return Self.json(isHealthy ? .ok : .serviceUnavailable, writer)
     }
 
-    /// This process answers; says nothing about workers.
+    /// The answer to `GET /livez`: this process answers, whatever its workers do.
     package func live() -> Response {
         var writer = JSONWriter()
         writer.beginObject()
@@ -75,7 +75,7 @@ extension Serving.State {
 }
 
 extension JSONWriter {
-    /// Of the first serving worker, else of any; the shim's workers are meant to be alike.
+    /// The model of the first serving worker, else of any worker: workers of one shim have the same model.
     fileprivate mutating func members(ofModelIn workers: Serving.Snapshot) {
         let serving = workers.serving
         let model = (serving + workers.workers).lazy.compactMap(\.status.model).first

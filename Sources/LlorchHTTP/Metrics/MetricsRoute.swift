@@ -1,4 +1,4 @@
-// GET /metrics: the names, in Prometheus' text format. What they mean in words: docs/http-api.md.
+// GET /metrics: the names, in Prometheus' text format. What each metric means: docs/http-api.md.
 // Nothing here waits for the queue's thread or a worker.
 // SPDX-License-Identifier: Apache-2.0
 
@@ -8,7 +8,7 @@ import LlorchProtocol
 import LlorchQueue
 import NIOCore
 
-/// No label has values that a client chooses: series are few, however many jobs there are.
+/// No label has values that a client chooses, so the number of series depends on the workers only.
 package struct MetricsRoute: Sendable {
     let metrics: ShimMetrics
     let serving: Serving
@@ -84,7 +84,7 @@ extension PrometheusText {
             "llorch_worker_boots_total", .counter, "Processes of workers that were heard.",
             counters.boots)
         single("llorch_sse_clients", .gauge, "Event streams that are open.", totals.openStreams)
-        // One family, two sides; the other half of it is the workers'.
+        // The samples of the workers' side follow in the next function, in the same family.
         begin(
             "llorch_malformed_total", .counter,
             "Messages that could not be read, by who refused them.")

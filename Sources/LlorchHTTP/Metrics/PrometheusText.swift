@@ -20,7 +20,7 @@ package struct PrometheusText: Sendable {
 
     package init() {}
 
-    /// Begins a family: what follows are samples of it.
+    /// Begins a family: the samples that follow belong to it.
     package mutating func begin(_ name: String, _ kind: Kind, _ help: String) {
         family = name
         text += "# HELP \(name) \(Self.escaped(help, quoted: false))\n"

@@ -1,4 +1,4 @@
-// The queue's door for all other threads: commands go in here, events come out of ResponseStreams.
+// How all other threads reach the queue's thread: commands go in here, events come out of ResponseStreams.
 // The sockets belong to one thread: QueueLoop.swift.
 // SPDX-License-Identifier: Apache-2.0
 
@@ -64,7 +64,7 @@ package final class QueueService: Service, Sendable {
         opening = (stream, source)
     }
 
-    /// Returns when the sockets are open; throws what `run` throws where they cannot be.
+    /// Returns when the sockets are open; throws what `run` throws if they cannot be opened.
     package func waitUntilOpen() async throws {
         for await _ in opening.stream {}
         if let failure = state.withLock({ $0.failure }) { throw failure }

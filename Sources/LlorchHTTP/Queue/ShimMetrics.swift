@@ -6,7 +6,7 @@ package import LlorchProtocol
 package import LlorchQueue
 import Synchronization
 
-/// How a job ended: a code where it failed.
+/// How a job ended; a failed job by the code of its failure.
 package enum JobOutcome: Sendable, Hashable {
     case end
     case error(JobFailure.Code)
@@ -21,9 +21,9 @@ package enum JobOutcome: Sendable, Hashable {
     }
 }
 
-/// Totals since the process began, and what there is now.
+/// Totals since the process began, and the present numbers of jobs and streams.
 package struct MetricsTotals: Sendable {
-    /// As the queue's thread last had it.
+    /// The numbers that the queue's thread published last.
     package var queue = QueueNumbers()
     package internal(set) var outcomes: [JobOutcome: Int] = [:]
     package internal(set) var refusals: [JobFailure.Code: Int] = [:]
@@ -39,7 +39,7 @@ package struct MetricsTotals: Sendable {
         package var counters = Dispatcher.Counters()
         package var waiting = 0
         package var out = 0
-        /// Events that were no events.
+        /// Messages of workers that could not be read.
         package var unreadable = 0
 
         package init() {}
@@ -65,7 +65,7 @@ package struct JobMeasurements: Sendable {
     }
 
     package var totals = MetricsTotals()
-    /// Not more than the dispatcher has.
+    /// Times by job id; no more jobs than the dispatcher has.
     private var jobs: [String: Times] = [:]
 
     package init() {}
@@ -74,13 +74,13 @@ package struct JobMeasurements: Sendable {
         jobs[jobID] = Times(submittedAt: now)
     }
 
-    /// Asked for by a client, or by its absence.
+    /// Notes that the end of a job was asked for, by a client or because its client left.
     package mutating func cancelled(_ jobID: String, now: Duration) {
         guard let times = jobs[jobID], times.cancelledAt == nil else { return }
         jobs[jobID]?.cancelledAt = now
     }
 
-    /// Takes what the dispatcher hands on; nothing of a job that has ended.
+    /// Counts an event that the dispatcher hands on; events of a job that has ended are not counted.
     package mutating func note(_ event: TokenEvent, of jobID: String, now: Duration) {
         guard let times = jobs[jobID] else { return }
         switch event {
@@ -103,7 +103,7 @@ package struct JobMeasurements: Sendable {
         }
     }
 
-    /// Counts a job once, by the first that is told of its end.
+    /// Counts the outcome of a job, once: a second outcome of the same job is not counted.
     package mutating func ended(_ jobID: String, _ outcome: JobOutcome, now: Duration) {
         guard let times = jobs.removeValue(forKey: jobID) else { return }
         totals.outcomes[outcome, default: 0] += 1
@@ -113,13 +113,15 @@ package struct JobMeasurements: Sendable {
     }
 }
 
-/// The measurements between the threads: the queue's and those of requests write, any reads.
+/// The measurements as all threads share them.
+///
+/// The queue's thread and the threads of requests write; any thread reads.
 package final class ShimMetrics: Sendable {
     private let measurements = Mutex(JobMeasurements())
 
     package init() {}
 
-    /// Of this instant, all at once.
+    /// All totals at one instant.
     package var totals: MetricsTotals { measurements.withLock { $0.totals } }
 
     package func update(_ body: (inout JobMeasurements) -> Void) {
@@ -140,7 +142,7 @@ package final class ShimMetrics: Sendable {
 }
 
 extension Int {
-    /// Adds what a worker says; a number no worker can mean stays the largest there is.
+    /// Adds a number that a worker told; a negative one counts as 0, and a sum beyond `Int` stays `Int.max`.
     fileprivate mutating func count(_ further: Int) {
         let (sum, overflow) = addingReportingOverflow(Swift.max(0, further))
         self = overflow ? .max : sum

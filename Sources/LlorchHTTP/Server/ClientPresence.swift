@@ -1,5 +1,5 @@
-// Tells a route that its client has closed the connection, or its half of it, at any time between
-// the request's last byte and the response's. Set into each connection's pipeline by Application+build.
+// Tells a route that its client has closed the connection, or the sending half of the connection, at any time
+// between the request's last byte and the response's. HTTPServer.swift puts it into each connection's pipeline.
 // SPDX-License-Identifier: Apache-2.0
 
 package import NIOCore
@@ -12,7 +12,7 @@ package struct ClientPresence: Sendable {
         self.channel = channel
     }
 
-    /// Calls `action` once the client has gone, also where it went before.
+    /// Calls `action` once the client has gone, at once if the client has gone already.
     package func onGone(_ action: @escaping @Sendable () -> Void) {
         channel.eventLoop.execute { [channel] in
             if channel.isActive {

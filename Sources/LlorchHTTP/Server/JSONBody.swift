@@ -1,5 +1,5 @@
-// The bytes of a JSON request body, in the order of checks clients know: content type, then size.
-// What the bytes say is LlorchProtocol's (Wire/ExecuteRequest.swift).
+// The bytes of a JSON request body. The content type is checked before the size, so that clients see the same
+// error first as with other servers of this interface. The contents: LlorchProtocol/Wire/ExecuteRequest.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes

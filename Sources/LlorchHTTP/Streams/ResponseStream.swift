@@ -18,7 +18,7 @@ package struct ReaderID: Sendable, Hashable {
 package final class ResponseStream: Sendable {
     /// How the response begins; known before its first byte.
     package enum Opening: Sendable, Hashable {
-        /// A status of its own; no events.
+        /// The response is a status and has no events.
         case refused(JobFailure)
         case open
     }
@@ -41,7 +41,7 @@ package final class ResponseStream: Sendable {
         package init() {}
     }
 
-    /// More than the longest answer that GPT-2's context allows.
+    /// Bytes that a client may leave unread for `stall`; more than the longest answer of a GPT-2 context.
     package static let maximumBytes = 256 << 10
 
     private struct State {
@@ -68,8 +68,7 @@ package final class ResponseStream: Sendable {
 
     private static let made = Atomic<UInt64>(0)
 
-    /// `clock` gives monotonic time; `close` ends the connection, and with it a write that the client does not
-    /// let end.
+    /// `clock` gives monotonic time; `close` ends the connection, and so a write that waits for the client.
     package init(
         framer: any StreamFramer, timing: Timing = Timing(),
         clock: @escaping @Sendable () -> Duration, close: @escaping @Sendable () -> Void = {}
@@ -83,7 +82,7 @@ package final class ResponseStream: Sendable {
         state = Mutex(
             State(
                 framer: framer, progressAt: submittedAt, pingAt: submittedAt + timing.patience))
-        // One signal is as good as many: each is answered by taking all there is.
+        // One signal is enough: it is answered by taking all bytes.
         (signal, signalSource) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -123,7 +122,7 @@ package final class ResponseStream: Sendable {
         }
     }
 
-    /// No worker has the job yet: its stream need not stay closed for a refusal.
+    /// Lets the stream open sooner: no worker has the job yet, so no worker is about to refuse it.
     package func openSoon() {
         state.withLock { state in
             guard state.opening == nil else { return }
@@ -134,7 +133,7 @@ package final class ResponseStream: Sendable {
     /// Bytes that the client has not taken.
     package var pendingBytes: Int { state.withLock { $0.bytes.count } }
 
-    /// Whether the client has left what is there for too long, or too much of it.
+    /// Whether the client has left bytes unread for too long.
     package var isStalled: Bool {
         let now = clock()
         return state.withLock { state in
@@ -146,14 +145,14 @@ package final class ResponseStream: Sendable {
 
     package var isDropped: Bool { state.withLock { $0.isDropped } }
 
-    /// Whether the response has all it will ever get.
+    /// Whether the response is complete and its client has taken all of it.
     package var isTaken: Bool {
         state.withLock { $0.isComplete && $0.bytes.isEmpty && !$0.isBeingWritten }
     }
 
     // MARK: - Any thread
 
-    /// Ends the response without its end, as the client will see or is not there to see.
+    /// Closes the connection before the response is complete.
     package func drop() {
         let isFirst = state.withLock { state in
             defer {
@@ -181,7 +180,7 @@ package final class ResponseStream: Sendable {
         }
     }
 
-    /// All that can be written now, nil after the terminal event; waits where there is nothing.
+    /// All bytes that can be written now, nil after the terminal event; waits while there are none.
     package func next() async throws -> [UInt8]? {
         while true {
             let now = clock()
@@ -216,7 +215,7 @@ package final class ResponseStream: Sendable {
         if isComplete { signalSource.finish() }
     }
 
-    /// Returns at a signal or at the end of signals; throws where the waiting task is cancelled.
+    /// Returns at a signal or at the end of signals; throws if the waiting task is cancelled.
     private func waitForSignal() async throws {
         for await _ in signal { return }
         try Task.checkCancellation()

@@ -30,7 +30,7 @@ enum DeadlineHeader {
     }
 
     private static func time(_ text: String) -> Date? {
-        // Thirteen digits until the year 2286; no more than Double holds exactly.
+        // Milliseconds have thirteen digits until the year 2286; Double holds fifteen digits exactly.
         if !text.isEmpty, text.utf8.count <= 15,
             text.utf8.allSatisfy({ (0x30...0x39).contains($0) })
         {

@@ -1,5 +1,5 @@
-// A frame of a `text/event-stream`: the event's name twice, as a line and inside the JSON, because
-// readers of either kind exist. Pure; how a job's events become frames: EventFramer.swift.
+// A frame of a `text/event-stream`. The event's name is there twice, on a line and inside the JSON: some readers
+// look at the line, others at the JSON. How a job's events become frames: EventFramer.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 /// One frame, https://html.spec.whatwg.org/multipage/server-sent-events.html.
@@ -25,6 +25,6 @@ package struct ServerSentEvent: Sendable, Hashable {
         return bytes
     }
 
-    /// A comment: keeps the connection in use, and is no event to any reader.
+    /// A comment, which readers ignore; it shows that the connection still works.
     package static let ping = Array(": ping\n\n".utf8)
 }
