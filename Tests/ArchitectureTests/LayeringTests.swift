@@ -45,10 +45,18 @@ import Testing
         ("LlorchWorker/Commands/A.swift", "import ArgumentParser"),
         ("LlorchHTTP/A.swift", "internal import LlorchEngine"),
         ("LlorchHTTP/A.swift", "import Glibc"),
+        ("LlorchHTTP/Server/A.swift", "import Hummingbird"),
+        ("LlorchHTTP/Streams/A.swift", "import NIOCore"),
+        ("LlorchHTTP/Streams/A.swift", "import LlorchJSON"),
+        ("LlorchHTTP/Queue/A.swift", "package import HTTPTypes"),
+        ("LlorchHTTP/Queue/A.swift", "import HummingbirdCore"),
+        ("LlorchHTTP/Dialects/Execute/A.swift", "import ArgumentParser"),
         ("LlorchCommandLine/A.swift", "import LlorchWorker"),
         ("LlorchCommandLine/A.swift", "import Glibc"),
         ("llorch-worker/A.swift", "import LlorchEngine"),
         ("llorch-http-shim/A.swift", "internal import LlorchEngine"),
+        ("llorch-http-shim/A.swift", "import LlorchQueue"),
+        ("llorch-http-shim/A.swift", "import Logging"),
     ])
     func aForbiddenImportIsFound(path: String, line: String) {
         let file = SourceFile(path: "Sources/\(path)", text: "// Head.\n\n\(line)\n")
@@ -89,6 +97,19 @@ import Testing
     func aRoomOfTheWorkerThatUsesALaterOneIsFound(folder: String, type: String) {
         let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
         let file = SourceFile(path: "Sources/LlorchWorker/\(folder)/Planted.swift", text: text)
+        #expect(Rules.folderViolations(sources + [file]).count == 1)
+    }
+
+    @Test(arguments: [
+        ("Streams", "ServerSentEvent"), ("Streams", "QueueService"), ("Streams", "Refusal"),
+        ("Queue", "ExecuteDialect"), ("Queue", "Dialect"), ("Queue", "MetricsRoute"),
+        ("Server", "QueueService"), ("Access", "ResponseStream"), ("Dialects", "ExecuteDialect"),
+        ("Dialects/Execute", "HealthRoute"), ("Health", "ServerSentEvent"),
+        ("Metrics", "HealthRoute"), ("New", "HealthRoute"),
+    ])
+    func aRoomOfTheHTTPServerThatUsesAnotherIsFound(folder: String, type: String) {
+        let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
+        let file = SourceFile(path: "Sources/LlorchHTTP/\(folder)/Planted.swift", text: text)
         #expect(Rules.folderViolations(sources + [file]).count == 1)
     }
 

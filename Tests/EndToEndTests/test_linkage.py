@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 # Mangled names begin with the length and name of their module.
-HTTP = ("7NIOCore", "8NIOPosix", "11Hummingbird")
+HTTP = ("7NIOCore", "8NIOPosix", "15HummingbirdCore")
 ENGINE = ("12LlorchEngine", "llk_")
 
 
