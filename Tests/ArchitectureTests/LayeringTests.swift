@@ -23,6 +23,8 @@ import Testing
         ("LlorchEngine/Cache/A.swift", "import CLlorchKernels"),
         ("LlorchEngine/Tensor/A.swift", "package import LlorchProtocol"),
         ("LlorchEngine/Model/A.swift", "import Foundation"),
+        ("LlorchEngine/ModelFile/A.swift", "import Glibc"),
+        ("LlorchEngine/Tokenizer/A.swift", "import Glibc"),
         ("LlorchEngine/Generation/A.swift", "import Glibc"),
         ("LlorchEngine/Measurement/A.swift", "import Logging"),
         ("LlorchEngine/New/A.swift", ""),
@@ -50,9 +52,10 @@ import Testing
 
     @Test(arguments: [
         ("Tensor", "KVCache"), ("Cache", "TransformerBlock"), ("Layers", "GPT2"),
-        ("Layers", "ModelDirectory"), ("Model", "Tokenizer"), ("Model", "CPUBackend"),
+        ("Layers", "ModelDirectory"), ("Model", "ModelDirectory"), ("Model", "Tokenizer"),
+        ("Model", "CPUBackend"), ("ModelFile", "Sampler"), ("ModelFile", "Tokenizer"),
         ("Sampling", "Tokenizer"), ("Tokenizer", "Sampler"), ("ModelFile", "CPUBackend"),
-        ("Generation", "PerplexityMeasurement"), ("Measurement", "CPUBackend"),
+        ("Generation", "PerplexityMeasurement"),
     ])
     func aTypeFromTheRightIsFound(folder: String, type: String) {
         let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
