@@ -51,7 +51,7 @@ let package = Package(
         .target(
             name: "LlorchEngine",
             dependencies: ["CLlorchKernels", "LlorchJSON", "LlorchProtocol", "LlorchSystem"],
-            swiftSettings: settings),
+            swiftSettings: settings + [.strictMemorySafety()]),
         .target(
             name: "LlorchQueue",
             dependencies: ["CZMQ", "LlorchProtocol", "LlorchSystem"],

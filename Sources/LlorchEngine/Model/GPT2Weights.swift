@@ -194,9 +194,9 @@ private struct WeightLoader: ~Copyable {
             let range = first..<min(first + step, rows)
             let byteCount = range.count * rowBytes
             var floats = slice.mutableRow(0)
-            var bytes = floats.mutableBytes
+            var bytes = unsafe floats.mutableBytes
             try source.readStored(name, rows: range, into: &bytes)
-            builder.setOutputRows(
+            unsafe builder.setOutputRows(
                 from: first, stored: format, slice.row(0).bytes.extracting(first: byteCount))
             try advance(by: range.count * width, progress)
         }

@@ -20,7 +20,7 @@ package struct ContentDigest: Sendable, Hashable {
 
     /// Takes the bit patterns of `values`.
     package mutating func update(_ values: Span<Float>) {
-        update(values.bytes) { native in native }
+        unsafe update(values.bytes) { native in native }
     }
 
     /// Takes bytes by fours, the first as the lowest.
@@ -36,7 +36,8 @@ package struct ContentDigest: Sendable, Hashable {
         let total = bytes.byteCount / 4
         var index = 0
         while index < total, count % 8 != 0 {
-            append(unit(bytes.unsafeLoadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
+            append(
+                unit(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
             index += 1
         }
         // Locals, so that the lanes stay in registers.
@@ -55,7 +56,8 @@ package struct ContentDigest: Sendable, Hashable {
         (lane0, lane1, lane2, lane3) = lanes
         count &+= UInt64(rounds) * 8
         while index < total {
-            append(unit(bytes.unsafeLoadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
+            append(
+                unit(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
             index += 1
         }
     }
@@ -73,7 +75,7 @@ package struct ContentDigest: Sendable, Hashable {
     package mutating func update(_ bytes: Span<UInt8>) {
         update(bytes.count)
         let whole = bytes.count / 4 * 4
-        update(units: bytes.bytes.extracting(first: whole))
+        unsafe update(units: bytes.bytes.extracting(first: whole))
         guard whole < bytes.count else { return }
         var unit: UInt32 = 0
         for index in whole..<bytes.count {
@@ -154,8 +156,11 @@ package struct ContentDigest: Sendable, Hashable {
         _ bytes: RawSpan, at offset: Int, _ unit: (UInt32) -> UInt32
     ) -> UInt64 {
         word(
-            unit(bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self)),
-            unit(bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 4, as: UInt32.self)))
+            unit(
+                unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self)),
+            unit(
+                unsafe bytes.unsafeLoadUnaligned(
+                    fromUncheckedByteOffset: offset &+ 4, as: UInt32.self)))
     }
 
     @inline(__always)

@@ -37,7 +37,7 @@ package struct ModelFile: Sendable {
         at offset: Int, into floats: inout MutableSpan<Float>, range: Range<Int>
     ) throws(ModelFileError) {
         let size = MemoryLayout<Float>.size
-        var bytes = floats.mutableBytes
+        var bytes = unsafe floats.mutableBytes
         try read(
             at: offset, into: &bytes, range: range.lowerBound * size..<range.upperBound * size)
         #if _endian(big)

@@ -93,12 +93,12 @@ package struct StoredTensor: Sendable {
                 scratch.units = [UInt16](repeating: 0, count: unitCount)
             }
             var all = scratch.units.mutableSpan
-            var bytes = all.mutableBytes
+            var bytes = unsafe all.mutableBytes
             try file.read(at: range.lowerBound + offset, into: &bytes, range: 0..<unitCount * 2)
             let units = scratch.units.span.extracting(first: unitCount)
             format.widen(units, into: &floats, at: places.lowerBound)
             if format.isBlocks {
-                digest.update(bytes: units.bytes, from: offset)
+                unsafe digest.update(bytes: units.bytes, from: offset)
                 return
             }
         }
@@ -132,9 +132,9 @@ package struct StoredTensor: Sendable {
             let count = min(bytes.count, range.count - first)
             for index in count..<min(bytes.count, total - first) { bytes[index] = 0 }
             var slice = bytes.mutableSpan
-            var raw = slice.mutableBytes
+            var raw = unsafe slice.mutableBytes
             try file.read(at: range.lowerBound + first, into: &raw, range: 0..<count)
-            let units = bytes.span.bytes.extracting(first: min(bytes.count, total - first))
+            let units = unsafe bytes.span.bytes.extracting(first: min(bytes.count, total - first))
             digest.update(bytes: units, from: first)
         }
         return digest.content

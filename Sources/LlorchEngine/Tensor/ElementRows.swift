@@ -11,7 +11,7 @@ package enum CacheElement: Sendable, Hashable {
 }
 
 /// `rows` rows of equal length, zeroed at birth, on huge pages where there are many.
-struct ElementRows: ~Copyable {
+@safe struct ElementRows: ~Copyable {
     private let rows: Int
     /// Bytes of one row, a whole number of cache lines.
     private let stride: Int

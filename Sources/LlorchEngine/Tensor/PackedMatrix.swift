@@ -14,7 +14,7 @@ package struct PackedMatrix: Sendable {
     private let storage: Storage
 
     /// The panels, in an arena; written by the builder only, before anyone else sees them.
-    private final class Storage: @unchecked Sendable {
+    @safe private final class Storage: @unchecked Sendable {
         let base: UnsafeMutableRawPointer
         private let arena: PageArena
 
@@ -37,7 +37,7 @@ package struct PackedMatrix: Sendable {
     var base: UnsafeRawPointer { unsafe UnsafeRawPointer(storage.base) }
 
     private var layout: Layout {
-        Layout(inputSize: inputSize, outputSize: outputSize, unsafe kernels.format(precision))
+        unsafe Layout(inputSize: inputSize, outputSize: outputSize, kernels.format(precision))
     }
 
     /// Bytes of the panels, padding included.
@@ -122,8 +122,8 @@ package struct PackedMatrix: Sendable {
             self.outputSize = outputSize
             self.precision = precision
             self.kernels = kernels
-            layout = Layout(
-                inputSize: inputSize, outputSize: outputSize, unsafe kernels.format(precision))
+            layout = unsafe Layout(
+                inputSize: inputSize, outputSize: outputSize, kernels.format(precision))
             storage = Storage(arena, byteCount: layout.byteCount)
         }
 
