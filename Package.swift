@@ -28,7 +28,6 @@ let settings: [SwiftSetting] =
 let package = Package(
     name: "llorch",
     products: [
-        .library(name: "LlorchProtocol", targets: ["LlorchProtocol"]),
         .library(name: "LlorchEngine", targets: ["LlorchEngine"]),
         .executable(name: "llorch-worker", targets: ["llorch-worker"]),
         .executable(name: "llorch-http-shim", targets: ["llorch-http-shim"]),
@@ -96,6 +95,9 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "engine-example", dependencies: ["LlorchEngine"], path: "examples/Engine",
             swiftSettings: settings),
         // What a change may not cost: docs/benchmarks.md. They use `package` declarations, which a package
         // of their own could not.
