@@ -28,7 +28,6 @@ let settings: [SwiftSetting] =
 let package = Package(
     name: "llorch",
     products: [
-        .library(name: "LlorchProtocol", targets: ["LlorchProtocol"]),
         .library(name: "LlorchEngine", targets: ["LlorchEngine"]),
         .executable(name: "llorch-worker", targets: ["llorch-worker"]),
         .executable(name: "llorch-http-shim", targets: ["llorch-http-shim"]),
@@ -54,7 +53,7 @@ let package = Package(
         .target(
             name: "LlorchEngine",
             dependencies: ["CLlorchKernels", "LlorchJSON", "LlorchProtocol", "LlorchSystem"],
-            swiftSettings: settings),
+            swiftSettings: settings + [.strictMemorySafety()]),
         .target(
             name: "LlorchQueue",
             dependencies: ["CZMQ", "LlorchProtocol", "LlorchSystem"],
@@ -103,6 +102,9 @@ let package = Package(
                 "LlorchCommandLine", "LlorchHTTP",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "engine-example", dependencies: ["LlorchEngine"], path: "examples/Engine",
             swiftSettings: settings),
         // What a change may not cost: docs/benchmarks.md. They use `package` declarations, which a package
         // of their own could not.

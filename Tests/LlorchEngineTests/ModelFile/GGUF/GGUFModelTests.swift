@@ -25,7 +25,7 @@ struct GGUFModelTests {
 
     @Test func readsWhatWasWritten() throws {
         let file = WrittenGGUF(writer)
-        var model = try GGUFModel(open(file))
+        var model = try StoredModel(open(file))
         for ((name, shape, floats), written) in zip(writer.weights(), file.tensors) {
             let isInBlock = name.hasPrefix("h.") && shape.count == 2
             #expect(model.shape(of: name) == (isInBlock ? shape.reversed() : shape))
@@ -44,15 +44,15 @@ struct GGUFModelTests {
         let directory = try TemporaryDirectory()
         try writer.write(to: directory)
         let opened = try ModelDirectory(path: directory.path)
-        var safetensors = try SafetensorsModel(opened, configuration: opened.configuration())
-        var gguf = try GGUFModel(open(WrittenGGUF(writer)))
+        var safetensors = try StoredModel(opened, configuration: opened.configuration())
+        var gguf = try StoredModel(open(WrittenGGUF(writer)))
         #expect(gguf.configuration == safetensors.configuration)
         let expected = try logits(&safetensors)
         #expect(try logits(&gguf) == expected)
         // The negative twin: one row of one matrix of a block.
         var file = WrittenGGUF(writer)
         file.change("blk.1.attn_output.weight") { $0.bytes[9] ^= 1 }
-        var other = try GGUFModel(open(file))
+        var other = try StoredModel(open(file))
         #expect(try logits(&other) != expected)
     }
 
@@ -62,12 +62,12 @@ struct GGUFModelTests {
         file.tensors.append(
             WrittenGGUFTensor("output.weight", table.dimensions, type: 0, bytes: table.bytes))
         #expect(try open(file).configuration().tieWordEmbeddings)
-        var repeated = try GGUFModel(open(file))
-        var once = try GGUFModel(open(WrittenGGUF(writer)))
+        var repeated = try StoredModel(open(file))
+        var once = try StoredModel(open(WrittenGGUF(writer)))
         #expect(try repeated.contentDigest() == once.contentDigest())
         file.change("output.weight") { $0.bytes[100] ^= 1 }
         #expect(try open(file).configuration().tieWordEmbeddings == false)
-        var own = try GGUFModel(open(file))
+        var own = try StoredModel(open(file))
         #expect(own.shape(of: "lm_head.weight") == [11, 12])
         #expect(try whole("lm_head.weight", of: &own) != whole("wte.weight", of: &own))
     }
@@ -106,7 +106,7 @@ struct GGUFModelTests {
     @Test(arguments: 0..<20 as Range<UInt64>) func digestDoesNotDependOnReading(seed: UInt64) throws
     {
         var random = SplitMix(seed: seed)
-        var model = try GGUFModel(open(WrittenGGUF(writer)))
+        var model = try StoredModel(open(WrittenGGUF(writer)))
         for _ in 0..<60 {
             let names = ["wte.weight", "wpe.weight", "h.1.mlp.c_fc.weight", "ln_f.bias"]
             let name = names[Int.random(in: names.indices, using: &random)]
@@ -128,7 +128,7 @@ struct GGUFModelTests {
         var file = WrittenGGUF(writer)
         refusal.damage(&file)
         let opened = try open(file)
-        let error = #expect(throws: ModelFileError.self) { try GGUFModel(opened) }
+        let error = #expect(throws: ModelFileError.self) { try StoredModel(opened) }
         #expect(error?.description == "\(opened.path): \(refusal.sentence)")
     }
 
@@ -217,10 +217,10 @@ struct GGUFModelTests {
             $0.bytes = Array(repeating: 1, count: 34)
         }
         wide["general.quantization_version"] = .uint32(2)
-        _ = try GGUFModel(open(wide))
+        _ = try StoredModel(open(wide))
         wide["general.quantization_version"] = .uint32(1)
         let opened = try open(wide)
-        let error = #expect(throws: ModelFileError.self) { try GGUFModel(opened) }
+        let error = #expect(throws: ModelFileError.self) { try StoredModel(opened) }
         #expect(error?.problem == "general.quantization_version must be 2, found 1")
         wide.change("position_embd.weight") {
             $0.type = 3
@@ -229,7 +229,7 @@ struct GGUFModelTests {
         wide["general.quantization_version"] = nil
         let other = try open(wide)
         #expect(
-            #expect(throws: ModelFileError.self) { try GGUFModel(other) }?.description
+            #expect(throws: ModelFileError.self) { try StoredModel(other) }?.description
                 == "\(other.path): position_embd.weight has type Q4_1; expected F32, F16, BF16, "
                 + "Q8_0, Q4_0 or Q6_K" + Self.quantize)
     }
@@ -286,7 +286,7 @@ struct GGUFModelTests {
             do {
                 let file = try GGUFFile(path: path)
                 let tokenizer = try Tokenizer(file)
-                var model = try GGUFModel(file)
+                var model = try StoredModel(file)
                 _ = try model.contentDigest()
                 for id in tokenizer.tokenize("abcab <|endoftext|>") {
                     try #require(id < tokenizer.vocabularySize, "seed \(seed), round \(round)")
@@ -312,7 +312,7 @@ struct GGUFModelTests {
     }
 
     func digest(_ written: WrittenGGUF) throws -> String {
-        var model = try GGUFModel(open(written))
+        var model = try StoredModel(open(written))
         return try model.contentDigest().hexadecimal
     }
 
@@ -323,7 +323,7 @@ struct GGUFModelTests {
         }
     }
 
-    func whole(_ name: String, of model: inout GGUFModel) throws -> [Float] {
+    func whole(_ name: String, of model: inout StoredModel) throws -> [Float] {
         let shape = try #require(model.shape(of: name))
         var floats = [Float](repeating: .nan, count: shape.reduce(1, *))
         var span = floats.mutableSpan

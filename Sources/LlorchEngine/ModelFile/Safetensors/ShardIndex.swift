@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchJSON
-import LlorchProtocol
 
 /// The `weight_map` of an index; every file is a plain name beside it.
 package struct ShardIndex: Sendable, Hashable {
@@ -52,7 +51,7 @@ package struct ShardIndex: Sendable, Hashable {
         self.files = files
     }
 
-    /// No way out of the directory, and nothing that the system would cut short.
+    /// Whether a name stays inside the directory and has no byte at which the system would cut it short.
     private static func isPlainName(_ name: String) -> Bool {
         name.hasSuffix(".safetensors") && !name.hasPrefix(".") && name.utf8.count <= 255
             && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }

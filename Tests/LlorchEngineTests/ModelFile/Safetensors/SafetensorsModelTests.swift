@@ -185,7 +185,7 @@ struct SafetensorsModelTests {
         let directory = try TemporaryDirectory()
         try ModelWriter(small).write(to: directory)
         let opened = try ModelDirectory(path: directory.path)
-        var model = try SafetensorsModel(opened, configuration: opened.configuration())
+        var model = try StoredModel(opened, configuration: opened.configuration())
         let file = safetensors([])
         // The same file, not a new one in its place.
         try directory.overwrite(file, in: "model.safetensors")
@@ -252,12 +252,12 @@ struct SafetensorsModelTests {
     private let small = GPT2Configuration(
         vocabularySize: 11, contextLength: 8, hiddenSize: 12, layerCount: 2, headCount: 3)
 
-    private func open(_ writer: ModelWriter) throws -> SafetensorsModel {
+    private func open(_ writer: ModelWriter) throws -> StoredModel {
         let directory = try TemporaryDirectory()
         try writer.write(to: directory)
         // The files stay open when their names are gone.
         let opened = try ModelDirectory(path: directory.path)
-        return try SafetensorsModel(opened, configuration: opened.configuration())
+        return try StoredModel(opened, configuration: opened.configuration())
     }
 
     private func digest(_ writer: ModelWriter) throws -> String {
@@ -265,7 +265,7 @@ struct SafetensorsModelTests {
         return try model.contentDigest().hexadecimal
     }
 
-    private func whole(_ name: String, of model: inout SafetensorsModel) throws -> [Float] {
+    private func whole(_ name: String, of model: inout StoredModel) throws -> [Float] {
         let shape = try #require(model.shape(of: name))
         var floats = [Float](repeating: .nan, count: shape.reduce(1, *))
         var span = floats.mutableSpan
@@ -283,7 +283,7 @@ struct SafetensorsModelTests {
     private func refusal(of directory: TemporaryDirectory) -> String? {
         let error = #expect(throws: ModelFileError.self) {
             let opened = try ModelDirectory(path: directory.path)
-            _ = try SafetensorsModel(opened, configuration: opened.configuration())
+            _ = try StoredModel(opened, configuration: opened.configuration())
         }
         return error?.description.replacing(directory.path, with: "")
     }

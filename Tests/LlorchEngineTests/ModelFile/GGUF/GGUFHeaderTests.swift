@@ -19,7 +19,7 @@ struct GGUFHeaderTests {
         #expect(header.version == Int(version))
         #expect(header.tensors.map(\.name) == ["b", "q", "t"])
         #expect(header.tensors.map(\.shape) == [[2, 3], [64], [3, 1, 2, 1]])
-        #expect(header.tensors.map(\.element) == [.float32, .q80, .int8])
+        #expect(header.tensors.map(\.type) == [.float32, .q80, .int8])
         #expect(header.tensors.map(\.range.count) == [24, 68, 6])
         #expect(header.tensors.allSatisfy { $0.range.lowerBound % 32 == 0 })
         for (tensor, written) in zip(header.tensors, file.tensors) {
@@ -141,13 +141,13 @@ struct GGUFHeaderTests {
         file["long"] = .bytes(Array(repeating: 0x61, count: 20 << 20))
         file["after"] = .uint8(9)
         let path = try directory.write(file.bytes, to: "m.gguf")
-        let header = try GGUFHeader(of: ReadOnlyFile(path: path))
+        let header = try GGUFHeader(of: ModelFile(path: path))
         #expect(try header.metadata.integer("after") == 9)
         #expect(header.tensors.count == 2)
         file["long"] = .bytes(Array(repeating: 0x61, count: GGUFHeader.maximumBytes))
         try directory.write(file.bytes, to: "m.gguf")
         let error = #expect(throws: ModelFileError.self) {
-            try GGUFHeader(of: ReadOnlyFile(path: path))
+            try GGUFHeader(of: ModelFile(path: path))
         }
         #expect(error?.problem == "has a header of more than 67108864 bytes")
     }
@@ -174,7 +174,7 @@ struct GGUFHeaderTests {
             accepted += 1
             var position = 0
             for tensor in header.tensors {
-                let (values, size) = tensor.element.block
+                let (values, size) = (tensor.type.valuesPerBlock, tensor.type.bytesPerBlock)
                 let count = tensor.shape.reduce(1, *) / values * size
                 try #require(tensor.range.count == count, "seed \(seed), round \(round)")
                 try #require(tensor.range.lowerBound >= position, "seed \(seed), round \(round)")
@@ -200,13 +200,13 @@ struct GGUFHeaderTests {
             file.alignment = 1 << Int.random(in: 3...6, using: &random)
             file["general.alignment"] = .uint32(UInt32(file.alignment))
         }
-        let kinds: [GGUFElement] = [.float32, .float16, .q80, .q40, .q6K, .int8]
+        let kinds: [GGUFType] = [.float32, .float16, .q80, .q40, .q6K, .int8]
         file.tensors = (0..<Int.random(in: 0...4, using: &random)).map { index in
             let element = kinds[Int.random(in: kinds.indices, using: &random)]
             let rows = Int.random(in: 1...3, using: &random)
-            let bytes = [UInt8](repeating: 1, count: rows * element.block.byteCount)
+            let bytes = [UInt8](repeating: 1, count: rows * element.bytesPerBlock)
             return WrittenGGUFTensor(
-                "t\(index)", [UInt64(element.block.valueCount), UInt64(rows)],
+                "t\(index)", [UInt64(element.valuesPerBlock), UInt64(rows)],
                 type: element.rawValue, bytes: bytes)
         }
         return file

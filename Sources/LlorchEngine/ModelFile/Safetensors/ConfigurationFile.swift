@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchJSON
-import LlorchProtocol
 
 extension GPT2Configuration {
     /// Reads the text of a `config.json`; `path` is for messages.

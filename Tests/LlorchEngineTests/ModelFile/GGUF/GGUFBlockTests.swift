@@ -10,36 +10,36 @@ extension GGUFModelTests {
         vocabularySize: 70, contextLength: 8, hiddenSize: 32, layerCount: 2, headCount: 2)
 
     /// The matrices of a model in blocks, as ggml's quantizers write them.
-    private func quantized(_ kind: GGUFElement, tables: GGUFElement? = nil) -> WrittenGGUF {
+    private func quantized(_ kind: GGUFType, tables: GGUFType? = nil) -> WrittenGGUF {
         var file = WrittenGGUF(ModelWriter(Self.wide))
         for (index, tensor) in file.tensors.enumerated() where tensor.dimensions.count == 2 {
             let element = tensor.name == "token_embd.weight" ? tables ?? kind : kind
             file.tensors[index].type = element.rawValue
-            file.tensors[index].bytes = GGUFElementTests.quantized(floats(tensor.bytes), element)
+            file.tensors[index].bytes = GGUFTypeTests.quantized(floats(tensor.bytes), element)
         }
         return file
     }
 
     /// Moving blocks, and widening, quantizing and packing them, are the same.
-    @Test(arguments: [GGUFElement.q80, .q40], Precision.allCases)
-    func blocksGiveTheLogitsOfTheirValues(_ element: GGUFElement, _ precision: Precision) throws {
+    @Test(arguments: [GGUFType.q80, .q40], Precision.allCases)
+    func blocksGiveTheLogitsOfTheirValues(_ element: GGUFType, _ precision: Precision) throws {
         // A table in 4 bits would be seen to be one, and so held in 4 bits.
         let file = quantized(element, tables: .q80)
-        var stored = try GGUFModel(open(file))
+        var stored = try StoredModel(open(file))
         // It hides how values are stored.
         var widened = AlteredSource(stored)
         let expected = try logits(&widened, precision)
         #expect(try logits(&stored, precision) == expected)
         var other = file
         other.change("blk.1.attn_output.weight") { $0.bytes[9] ^= 1 }
-        var changed = try GGUFModel(open(other))
+        var changed = try StoredModel(open(other))
         #expect(try logits(&changed, precision) != expected)
     }
 
     /// At q4 the file decides about the token table: 4 bits stay 4 bits, and better ones are kept.
     @Test func tablesAreNoSmallerThanInTheFile() throws {
-        func bytesOfHead(_ element: GGUFElement) throws -> Int {
-            var source = try GGUFModel(open(quantized(element)))
+        func bytesOfHead(_ element: GGUFType) throws -> Int {
+            var source = try StoredModel(open(quantized(element)))
             let model = try GPT2(
                 reading: &source, precision: .q4, kernels: try #require(Kernels(.generic)))
             #expect(model.head.weight.precision == model.embedding.tokens.precision)
@@ -51,12 +51,12 @@ extension GGUFModelTests {
     }
 
     /// Rows of 34 and 18 bytes end between units of the digest.
-    @Test(arguments: [GGUFElement.q80, .q40], 0..<20 as Range<UInt64>)
-    func digestOfBlocksDoesNotDependOnReading(_ element: GGUFElement, seed: UInt64) throws {
+    @Test(arguments: [GGUFType.q80, .q40], 0..<20 as Range<UInt64>)
+    func digestOfBlocksDoesNotDependOnReading(_ element: GGUFType, seed: UInt64) throws {
         let file = quantized(element)
         let expected = try digest(file)
         var random = SplitMix(seed: seed)
-        var model = try GGUFModel(open(file))
+        var model = try StoredModel(open(file))
         for _ in 0..<60 {
             let names = ["wte.weight", "wpe.weight", "h.1.mlp.c_fc.weight"]
             let name = names[Int.random(in: names.indices, using: &random)]

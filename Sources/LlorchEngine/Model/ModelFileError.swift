@@ -1,7 +1,7 @@
 // Why a model could not be opened or read, as one sentence a person can act on.
 // SPDX-License-Identifier: Apache-2.0
 
-/// The error of everything in this folder.
+/// The error of every source of tensors.
 package struct ModelFileError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What sort of trouble it is; the sentence has the details.
     package enum Kind: Sendable, Hashable {

@@ -1,6 +1,8 @@
-// A model as Hugging Face lays it out: config.json, weights, tokenizer. Says which file is which;
-// reading them: ConfigurationFile.swift, SafetensorsModel.swift, the folder Tokenizer.
+// A model as Hugging Face lays it out: config.json and weights. Says which file is which; reading them:
+// ConfigurationFile.swift and SafetensorsModel.swift. The tokenizer beside them: Tokenizer/TokenizerFiles.swift.
 // SPDX-License-Identifier: Apache-2.0
+
+import LlorchSystem
 
 /// The files of one model directory.
 package struct ModelDirectory: Sendable, Hashable {
@@ -10,24 +12,11 @@ package struct ModelDirectory: Sendable, Hashable {
         /// Path of the index beside several files.
         case sharded(index: String)
 
-        /// What messages about the whole of the weights name.
+        /// The path that messages about all weights together name.
         package var path: String {
             switch self {
             case .single(let path): path
             case .sharded(let index): index
-            }
-        }
-    }
-
-    package enum TokenizerFiles: Sendable, Hashable {
-        case vocabularyAndMerges(vocabulary: String, merges: String)
-        /// `tokenizer.json`, which holds both.
-        case combined(String)
-
-        package var paths: [String] {
-            switch self {
-            case .vocabularyAndMerges(let vocabulary, let merges): [vocabulary, merges]
-            case .combined(let path): [path]
             }
         }
     }
@@ -47,7 +36,7 @@ package struct ModelDirectory: Sendable, Hashable {
         while directory.count > 1, directory.hasSuffix("/") { directory.removeLast() }
         self.path = String(directory)
         let expectation = "name the directory that holds config.json and model.safetensors"
-        switch try PathKind(path: self.path) {
+        switch try ModelFile.kind(of: self.path) {
         case .directory: break
         case .nothing:
             throw ModelFileError(
@@ -61,7 +50,7 @@ package struct ModelDirectory: Sendable, Hashable {
                 remedy: expectation)
         }
         weights = try Self.weights(in: self.path)
-        guard try PathKind(path: "\(self.path)/config.json") != .nothing else {
+        guard try ModelFile.kind(of: "\(self.path)/config.json") != .nothing else {
             throw ModelFileError(
                 .missing, path: self.path, problem: "has no config.json",
                 remedy: "copy the one that came with the weights there")
@@ -70,10 +59,10 @@ package struct ModelDirectory: Sendable, Hashable {
 
     private static func weights(in directory: String) throws(ModelFileError) -> Weights {
         let single = "\(directory)/model.safetensors"
-        if try PathKind(path: single) != .nothing { return .single(single) }
+        if try ModelFile.kind(of: single) != .nothing { return .single(single) }
         let index = "\(directory)/model.safetensors.index.json"
-        if try PathKind(path: index) != .nothing { return .sharded(index: index) }
-        for name in try fileNames(in: directory) {
+        if try ModelFile.kind(of: index) != .nothing { return .sharded(index: index) }
+        for name in try ModelFile.names(in: directory) {
             if let mistaken = MistakenFile(fileName: name) {
                 throw mistaken.error(path: "\(directory)/\(name)")
             }
@@ -87,27 +76,9 @@ package struct ModelDirectory: Sendable, Hashable {
     /// Reads config.json.
     package func configuration() throws(ModelFileError) -> GPT2Configuration {
         let file = "\(path)/config.json"
-        let bytes = try ReadOnlyFile.contents(of: file, limit: 1 << 20)
+        let bytes = try ModelFile.contents(of: file, limit: 1 << 20)
         try Self.checkIsNotMistaken(bytes, path: file)
         return try GPT2Configuration(parsing: bytes.span, path: file)
-    }
-
-    /// The pair is preferred to `tokenizer.json`, which may hold settings of other tokenizers.
-    package func tokenizerFiles() throws(ModelFileError) -> TokenizerFiles {
-        let vocabulary = "\(path)/vocab.json"
-        let merges = "\(path)/merges.txt"
-        let combined = "\(path)/tokenizer.json"
-        let hasVocabulary = try PathKind(path: vocabulary) != .nothing
-        let hasMerges = try PathKind(path: merges) != .nothing
-        if hasVocabulary, hasMerges {
-            return .vocabularyAndMerges(vocabulary: vocabulary, merges: merges)
-        }
-        if try PathKind(path: combined) != .nothing { return .combined(combined) }
-        let found = hasVocabulary ? "vocab.json only" : hasMerges ? "merges.txt only" : "none"
-        throw ModelFileError(
-            .missing, path: path,
-            problem: "must have vocab.json and merges.txt, or tokenizer.json, found \(found)",
-            remedy: "copy the tokenizer files that came with the model there")
     }
 
     /// Text files of a repository that was cloned without Git LFS are pointers.

@@ -4,7 +4,7 @@
 import LlorchEngine
 import Testing
 
-struct TensorElementTests {
+struct WideningTests {
     @Test func widensEveryHalf() {
         let patterns = (0...UInt16.max).map { $0.littleEndian }
         var floats = [Float](repeating: 0, count: patterns.count + 3)

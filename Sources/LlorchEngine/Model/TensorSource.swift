@@ -1,5 +1,5 @@
 // Where weights come from, slice by slice, so that loading needs no second copy of them.
-// Filled by SafetensorsModel and GGUFModel; emptied by whoever packs weights.
+// What a model demands of any file. The files: ModelFile/StoredModel.swift; packing the weights: GPT2Weights.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 /// The tensors of one model under their canonical names, that is without the prefix `transformer.`.
@@ -15,10 +15,10 @@ package protocol TensorSource {
     /// a row for each token.
     func layout(of name: String) -> MatrixLayout
 
-    /// How the values of a tensor are stored; nil where that is nobody's concern.
+    /// How the values of a tensor are stored; nil where rows can only be had as floats.
     ///
-    /// Where it is blocks, the rows of a matrix can be had as they are.
-    func encoding(of name: String) -> ElementEncoding?
+    /// Rows of a matrix that is stored in blocks can also be had as they are stored.
+    func format(of name: String) -> StoredFormat?
 
     /// Reads rows of a rank-2 tensor, or a whole rank-1 tensor as row 0, widened to Float exactly.
     ///
@@ -29,14 +29,14 @@ package protocol TensorSource {
 
     /// Reads rows of blocks as they are stored into the front of `destination`.
     ///
-    /// - Precondition: `rows` lie in the tensor, its encoding is one of blocks, and there is room.
+    /// - Precondition: `rows` lie in the tensor, its format is one of blocks, and there is room.
     mutating func readStored(
         _ name: String, rows: Range<Int>, into destination: inout MutableRawSpan
     ) throws(ModelFileError)
 }
 
 extension TensorSource {
-    package func encoding(of name: String) -> ElementEncoding? { nil }
+    package func format(of name: String) -> StoredFormat? { nil }
 
     package mutating func readStored(
         _ name: String, rows: Range<Int>, into destination: inout MutableRawSpan
@@ -51,10 +51,4 @@ package enum MatrixLayout: Sendable, Hashable {
     case inputRows
     /// [out, in], as llama.cpp does.
     case outputRows
-}
-
-/// A source that can tell models apart.
-package protocol ModelSource: TensorSource {
-    /// The digest of configuration and weights.
-    mutating func contentDigest() throws(ModelFileError) -> ContentDigest
 }

@@ -4,13 +4,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchJSON
-import LlorchProtocol
 
 /// Where each tensor of a file lies; ranges are inside the file and do not overlap.
 package struct SafetensorsHeader: Sendable, Hashable {
     package struct Tensor: Sendable, Hashable {
         package var name: String
-        package var element: TensorElement
+        package var type: SafetensorsType
         package var shape: [Int]
         /// Bytes of the file.
         package var range: Range<Int>
@@ -24,7 +23,7 @@ package struct SafetensorsHeader: Sendable, Hashable {
     /// Nine values a tensor; GPT-2 XL has 582 tensors.
     private static let maximumValues = 1 << 18
     private static let maximumRank = 8
-    /// Of the length in front of the header.
+    /// Bytes of the number in front of the header, which is the header's length.
     package static let prefixByteCount = 8
 
     /// Which bytes of the file the header is, by the first eight of them.
@@ -117,14 +116,14 @@ package struct SafetensorsHeader: Sendable, Hashable {
         else {
             throw malformed("must have a dtype, a shape and two data_offsets")
         }
-        guard let element = TensorElement(rawValue: typeName) else {
+        guard let type = SafetensorsType(rawValue: typeName) else {
             throw malformed("has the unknown dtype \(typeName.quotedForMessage)")
         }
         guard dimensions.count <= maximumRank else {
             throw malformed("has \(dimensions.count) dimensions, expected at most \(maximumRank)")
         }
         var shape: [Int] = []
-        var byteCount = element.byteCount
+        var byteCount = type.byteCount
         for dimension in dimensions {
             guard let size = dimension.asNumber?.asUInt64.flatMap({ Int(exactly: $0) }) else {
                 throw malformed("has a shape that is not made of sizes")
@@ -151,7 +150,7 @@ package struct SafetensorsHeader: Sendable, Hashable {
                 remedy: "download it again")
         }
         return Tensor(
-            name: name, element: element, shape: shape, range: dataStart + begin..<dataStart + end)
+            name: name, type: type, shape: shape, range: dataStart + begin..<dataStart + end)
     }
 
     private static func checkCoverage(

@@ -14,24 +14,6 @@ struct ModelDirectoryTests {
         #expect(opened.weights == .single("\(directory.path)/model.safetensors"))
         #expect(opened.name == directory.path.split(separator: "/").last.map(String.init))
         #expect(try opened.configuration() == writer.configuration)
-
-        try directory.write("{}", to: "tokenizer.json")
-        #expect(try opened.tokenizerFiles() == .combined("\(directory.path)/tokenizer.json"))
-        try directory.write("{}", to: "vocab.json")
-        #expect(try opened.tokenizerFiles() == .combined("\(directory.path)/tokenizer.json"))
-        try directory.write("", to: "merges.txt")
-        #expect(
-            try opened.tokenizerFiles()
-                == .vocabularyAndMerges(
-                    vocabulary: "\(directory.path)/vocab.json",
-                    merges: "\(directory.path)/merges.txt"))
-        try directory.remove("tokenizer.json")
-        try directory.remove("merges.txt")
-        let error = #expect(throws: ModelFileError.self) { try opened.tokenizerFiles() }
-        #expect(
-            error?.description
-                == "\(directory.path): must have vocab.json and merges.txt, or tokenizer.json, "
-                + "found vocab.json only; copy the tokenizer files that came with the model there")
     }
 
     @Test func saysWhatStandsThereInstead() throws {
@@ -106,7 +88,7 @@ struct ModelDirectoryTests {
     private func refusal(_ directory: TemporaryDirectory, _ place: String) -> String? {
         let error = #expect(throws: ModelFileError.self) {
             let opened = try ModelDirectory(path: directory.path + place)
-            _ = try SafetensorsModel(opened, configuration: opened.configuration())
+            _ = try StoredModel(opened, configuration: opened.configuration())
         }
         return error?.description.replacing(directory.path, with: "")
     }

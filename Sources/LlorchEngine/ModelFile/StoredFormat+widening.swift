@@ -1,12 +1,12 @@
-// The exact values of stored blocks. A scale has 11 significant bits and a quantum at most 8 (6 and a
-// sub-scale of 8 in Q6_K), so that no product is rounded: the same rule quantizes the values to the same
-// blocks again. Layouts: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
+// The exact values, as floats, of the numbers that files store. In a block the scale has 11 significant bits and an
+// integer at most 8 (in Q6_K 6, and a sub-scale 8), so that no product is rounded, and quantizing the values by the same
+// rule gives the same blocks again. Layouts: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
 // SPDX-License-Identifier: Apache-2.0
 
-extension ElementEncoding {
+extension StoredFormat {
     /// Widens whole blocks into the places from `start` on.
     ///
-    /// Blocks come in units of two bytes, little-endian, which all but F32 are made of.
+    /// Blocks are given as little-endian units of two bytes; every format but F32 is made of such units.
     package func widen(
         _ units: Span<UInt16>, into floats: inout MutableSpan<Float>, at start: Int
     ) {
@@ -25,7 +25,7 @@ extension ElementEncoding {
         _ units: Span<UInt16>, into floats: inout MutableSpan<Float>, at start: Int,
         _ widenBlock: (Span<UInt16>, inout MutableSpan<Float>, Int) -> Void
     ) {
-        let (valueCount, byteCount) = block
+        let (valueCount, byteCount) = (valuesPerBlock, bytesPerBlock)
         let unitCount = byteCount / 2
         let blockCount = units.count / unitCount
         precondition(
@@ -98,4 +98,50 @@ extension ElementEncoding {
             }
         }
     }
+}
+
+extension Float {
+    /// The value of an IEEE 754 half; NaN keeps its payload.
+    @inline(__always)
+    package init(halfBits bits: UInt16) {
+        let sign = UInt32(bits & 0x8000) << 16
+        let magnitude = UInt32(bits & 0x7FFF)
+        // Exponents of halves are biased by 15, those of floats by 127; an exponent of all ones stays all ones.
+        let rebased = (magnitude << 13) &+ (magnitude >= 0x7C00 ? 224 << 23 : 112 << 23)
+        // Below 2⁻¹⁴ a half counts in steps of 2⁻²⁴.
+        let subnormal = Float(Int32(truncatingIfNeeded: magnitude)) * 0x1p-24
+        let widened = magnitude < 0x0400 ? subnormal.bitPattern : rebased
+        self.init(bitPattern: sign | widened)
+    }
+
+    /// The value of a bfloat16: the upper half of a Float.
+    @inline(__always)
+    package init(bfloatBits bits: UInt16) {
+        self.init(bitPattern: UInt32(bits) << 16)
+    }
+}
+
+/// Widens little-endian halves into the places from `start` on.
+package func widen(halves: Span<UInt16>, into floats: inout MutableSpan<Float>, at start: Int) {
+    checkRoom(for: halves, in: floats, at: start)
+    for index in halves.indices {
+        floats[start &+ index] = Float(halfBits: UInt16(littleEndian: halves[index]))
+    }
+}
+
+/// Widens little-endian bfloat16 values into the places from `start` on.
+package func widen(bfloats: Span<UInt16>, into floats: inout MutableSpan<Float>, at start: Int) {
+    checkRoom(for: bfloats, in: floats, at: start)
+    for index in bfloats.indices {
+        floats[start &+ index] = Float(bfloatBits: UInt16(littleEndian: bfloats[index]))
+    }
+}
+
+@inline(__always)
+private func checkRoom(
+    for values: Span<UInt16>, in floats: borrowing MutableSpan<Float>, at start: Int
+) {
+    precondition(
+        start >= 0 && start <= floats.count && values.count <= floats.count - start,
+        "\(values.count) values at \(start) in \(floats.count) floats")
 }

@@ -5,32 +5,32 @@ import LlorchEngine
 import TestSupport
 import Testing
 
-struct GGUFElementTests {
+struct GGUFTypeTests {
     @Test func knowsTheNamesOfTheFormat() {
-        #expect(GGUFElement.q4K.name == "Q4_K")
-        #expect(GGUFElement.iq2XXS.name == "IQ2_XXS")
-        #expect(GGUFElement.bfloat16.name == "BF16")
-        #expect(Set(GGUFElement.allCases.compactMap(\.encoding)) == Set(ElementEncoding.allCases))
+        #expect(GGUFType.q4K.name == "Q4_K")
+        #expect(GGUFType.iq2XXS.name == "IQ2_XXS")
+        #expect(GGUFType.bfloat16.name == "BF16")
+        #expect(Set(GGUFType.allCases.compactMap(\.format)) == Set(StoredFormat.allCases))
     }
 
     /// Random bytes, scales that are NaN included, against a reading of the definition byte by byte.
-    @Test(arguments: [GGUFElement.q80, .q40, .q6K], 0..<50 as Range<UInt64>)
-    func widensBlocks(element: GGUFElement, seed: UInt64) {
+    @Test(arguments: [GGUFType.q80, .q40, .q6K], 0..<50 as Range<UInt64>)
+    func widensBlocks(element: GGUFType, seed: UInt64) {
         var random = SplitMix(seed: seed)
         let count = Int.random(in: 1...5, using: &random)
-        let bytes = (0..<count * element.block.byteCount).map { _ in
+        let bytes = (0..<count * element.bytesPerBlock).map { _ in
             UInt8.random(in: 0...255, using: &random)
         }
-        let expected = stride(from: 0, to: bytes.count, by: element.block.byteCount).flatMap {
-            Self.values(of: element, Array(bytes[$0..<$0 + element.block.byteCount]))
+        let expected = stride(from: 0, to: bytes.count, by: element.bytesPerBlock).flatMap {
+            Self.values(of: element, Array(bytes[$0..<$0 + element.bytesPerBlock]))
         }
         let found = widened(element, bytes)
         #expect(found.map(\.bitPattern) == expected.map(\.bitPattern), "seed \(seed)")
     }
 
     /// Quantizing what was widened gives the same blocks, by the rules of ggml.
-    @Test(arguments: [GGUFElement.q80, .q40], 0..<50 as Range<UInt64>)
-    func widensWithoutLoss(element: GGUFElement, seed: UInt64) {
+    @Test(arguments: [GGUFType.q80, .q40], 0..<50 as Range<UInt64>)
+    func widensWithoutLoss(element: GGUFType, seed: UInt64) {
         var random = SplitMix(seed: seed)
         let scale = Float.random(in: 1e-4...10, using: &random)
         let values = (0..<96).map { _ in Float.random(in: -scale...scale, using: &random) }
@@ -39,21 +39,21 @@ struct GGUFElementTests {
         #expect(widened(element, bytes) != values)
     }
 
-    private func widened(_ element: GGUFElement, _ bytes: [UInt8]) -> [Float] {
+    private func widened(_ element: GGUFType, _ bytes: [UInt8]) -> [Float] {
         let units = stride(from: 0, to: bytes.count, by: 2).map { place in
             (UInt16(bytes[place + 1]) << 8 | UInt16(bytes[place])).littleEndian
         }
-        let count = bytes.count / element.block.byteCount * element.block.valueCount
+        let count = bytes.count / element.bytesPerBlock * element.valuesPerBlock
         // Places before and after stay as they are.
         var floats = [Float](repeating: 77, count: count + 6)
         var span = floats.mutableSpan
-        element.encoding?.widen(units.span, into: &span, at: 4)
+        element.format?.widen(units.span, into: &span, at: 4)
         #expect(floats[..<4] == [77, 77, 77, 77] && floats.suffix(2) == [77, 77])
         return Array(floats[4..<4 + count])
     }
 
     /// https://github.com/ggml-org/ggml/blob/master/src/ggml-quants.c, dequantize_row_*.
-    private static func values(of element: GGUFElement, _ block: [UInt8]) -> [Float] {
+    private static func values(of element: GGUFType, _ block: [UInt8]) -> [Float] {
         func half(_ place: Int) -> Float {
             Float(halfBits: UInt16(block[place + 1]) << 8 | UInt16(block[place]))
         }
@@ -77,7 +77,7 @@ struct GGUFElementTests {
     }
 
     /// quantize_row_q8_0_ref and quantize_row_q4_0_ref of the same file.
-    static func quantized(_ values: [Float], _ element: GGUFElement) -> [UInt8] {
+    static func quantized(_ values: [Float], _ element: GGUFType) -> [UInt8] {
         stride(from: 0, to: values.count, by: 32).flatMap { start -> [UInt8] in
             let block = values[start..<start + 32]
             let extreme = block.reduce(Float(0)) { abs($1) > abs($0) ? $1 : $0 }

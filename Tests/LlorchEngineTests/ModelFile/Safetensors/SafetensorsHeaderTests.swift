@@ -18,7 +18,7 @@ struct SafetensorsHeaderTests {
         let tensors = try parse(file).tensors
         #expect(tensors.map(\.name) == ["b", "mask", "scalar", "nothing"])
         #expect(tensors.map(\.shape) == [[2, 3], [1, 1, 2, 2], [], [0, 5]])
-        #expect(tensors.map(\.element) == [.float32, .bool, .int64, .float16])
+        #expect(tensors.map(\.type) == [.float32, .bool, .int64, .float16])
         #expect(tensors.map(\.range.count) == [24, 4, 8, 0])
         #expect(tensors.last?.range.upperBound == file.count)
     }
@@ -175,7 +175,7 @@ struct SafetensorsHeaderTests {
             accepted += 1
             var position = 8 + Int(headerLength(of: file))
             for tensor in header.tensors {
-                let count = tensor.shape.reduce(tensor.element.byteCount, *)
+                let count = tensor.shape.reduce(tensor.type.byteCount, *)
                 try #require(
                     tensor.range == position..<position + count, "seed \(seed), round \(round)")
                 position += count
@@ -187,7 +187,7 @@ struct SafetensorsHeaderTests {
     }
 
     private func randomFile(_ random: inout SplitMix) -> [UInt8] {
-        let kinds: [TensorElement] = [.float32, .float16, .bfloat16, .bool, .int64]
+        let kinds: [SafetensorsType] = [.float32, .float16, .bfloat16, .bool, .int64]
         let tensors = (0..<Int.random(in: 0...6, using: &random)).map { index in
             let element = kinds[Int.random(in: kinds.indices, using: &random)]
             let shape = (0..<Int.random(in: 0...3, using: &random)).map { _ in

@@ -3,37 +3,37 @@
 
 /// Where a tensor is, whether or not its elements can be read.
 struct CataloguedTensor: Sendable {
-    let file: ReadOnlyFile
+    let file: ModelFile
     let entry: SafetensorsHeader.Tensor
 
     /// Nil where its elements are not read.
     var stored: StoredTensor? {
-        entry.element.encoding.map {
-            StoredTensor(file: file, encoding: $0, shape: entry.shape, range: entry.range)
+        entry.type.format.map {
+            StoredTensor(file: file, format: $0, shape: entry.shape, range: entry.range)
         }
     }
 }
 
 /// The contents of the weight files of one directory.
 struct TensorCatalogue {
-    /// What messages about the whole name.
+    /// The path that messages about all weights together name.
     let path: String
-    let files: [ReadOnlyFile]
+    let files: [ModelFile]
     private var tensors: [String: CataloguedTensor] = [:]
 
     init(_ directory: ModelDirectory) throws(ModelFileError) {
         path = directory.weights.path
         switch directory.weights {
         case .single(let path):
-            files = [try ReadOnlyFile(path: path)]
+            files = [try ModelFile(path: path)]
             try append(file: 0, index: nil)
         case .sharded(let indexPath):
-            let bytes = try ReadOnlyFile.contents(of: indexPath, limit: ShardIndex.maximumBytes)
+            let bytes = try ModelFile.contents(of: indexPath, limit: ShardIndex.maximumBytes)
             try ModelDirectory.checkIsNotMistaken(bytes, path: indexPath)
             let index = try ShardIndex(parsing: bytes.span, path: indexPath)
-            var files: [ReadOnlyFile] = []
+            var files: [ModelFile] = []
             for name in index.files {
-                files.append(try ReadOnlyFile(path: "\(directory.path)/\(name)"))
+                files.append(try ModelFile(path: "\(directory.path)/\(name)"))
             }
             self.files = files
             for file in files.indices { try append(file: file, index: index) }
@@ -64,7 +64,7 @@ struct TensorCatalogue {
         }
     }
 
-    private static func header(of file: ReadOnlyFile) throws(ModelFileError) -> SafetensorsHeader {
+    private static func header(of file: ModelFile) throws(ModelFileError) -> SafetensorsHeader {
         let prefix = try file.bytes(
             at: 0, count: min(file.size, SafetensorsHeader.prefixByteCount))
         let range = try SafetensorsHeader.range(
@@ -97,7 +97,7 @@ struct TensorCatalogue {
                         + "expected \(required.shape)")
             } else if stored == nil {
                 problems.append(
-                    "\(required.name) has dtype \(tensor.entry.element.rawValue), "
+                    "\(required.name) has dtype \(tensor.entry.type.rawValue), "
                         + "expected F32, F16 or BF16")
             }
             selected[required.name] = stored

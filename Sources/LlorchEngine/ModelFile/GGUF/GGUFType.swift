@@ -1,9 +1,9 @@
-// How tensors lie in a GGUF file: the types of ggml, of which some are read. Sizes of all are needed, so
-// that a type that is not read is refused by its name. Reading: ElementEncoding.swift.
+// The types of ggml by their numbers: names and sizes. Sizes of all are needed, so that a type that is not read is
+// refused by its name. Types that are read take name and size from StoredFormat (Tensor/StoredFormat.swift).
 // SPDX-License-Identifier: Apache-2.0
 
 /// A type of ggml; the raw value is the format's number.
-package enum GGUFElement: UInt32, Sendable, Hashable, CaseIterable {
+package enum GGUFType: UInt32, Sendable, Hashable, CaseIterable {
     case float32 = 0
     case float16 = 1
     case q40 = 2
@@ -38,13 +38,16 @@ package enum GGUFElement: UInt32, Sendable, Hashable, CaseIterable {
     case mxfp4 = 39
 
     /// The format's spelling.
-    package var name: String { facts.name }
+    package var name: String { format?.name ?? unread.name }
 
-    /// Values and bytes of the unit that is stored as a whole.
-    package var block: (valueCount: Int, byteCount: Int) { (facts.valueCount, facts.byteCount) }
+    /// Values of the unit that is stored as a whole.
+    package var valuesPerBlock: Int { format?.valuesPerBlock ?? unread.valueCount }
 
-    /// How weights stored so are read; nil where they may not be.
-    package var encoding: ElementEncoding? {
+    /// Bytes of that unit.
+    package var bytesPerBlock: Int { format?.bytesPerBlock ?? unread.byteCount }
+
+    /// How weights of this type are read; nil where they may not be.
+    package var format: StoredFormat? {
         switch self {
         case .float32: .float32
         case .float16: .float16
@@ -57,23 +60,20 @@ package enum GGUFElement: UInt32, Sendable, Hashable, CaseIterable {
     }
 
     /// Whether several values share a scale.
-    package var isQuantized: Bool { block.valueCount > 1 }
+    package var isQuantized: Bool { valuesPerBlock > 1 }
 
-    private var facts: (name: String, valueCount: Int, byteCount: Int) {
+    /// Name and size of a type that is not read; `format` has those of the types that are.
+    private var unread: (name: String, valueCount: Int, byteCount: Int) {
         switch self {
-        case .float32: ("F32", 1, 4)
-        case .float16: ("F16", 1, 2)
-        case .q40: ("Q4_0", 32, 18)
+        case .float32, .float16, .bfloat16, .q80, .q40, .q6K: ("", 1, 0)
         case .q41: ("Q4_1", 32, 20)
         case .q50: ("Q5_0", 32, 22)
         case .q51: ("Q5_1", 32, 24)
-        case .q80: ("Q8_0", 32, 34)
         case .q81: ("Q8_1", 32, 40)
         case .q2K: ("Q2_K", 256, 84)
         case .q3K: ("Q3_K", 256, 110)
         case .q4K: ("Q4_K", 256, 144)
         case .q5K: ("Q5_K", 256, 176)
-        case .q6K: ("Q6_K", 256, 210)
         case .q8K: ("Q8_K", 256, 292)
         case .iq2XXS: ("IQ2_XXS", 256, 66)
         case .iq2XS: ("IQ2_XS", 256, 74)
@@ -89,7 +89,6 @@ package enum GGUFElement: UInt32, Sendable, Hashable, CaseIterable {
         case .int64: ("I64", 1, 8)
         case .float64: ("F64", 1, 8)
         case .iq1M: ("IQ1_M", 256, 56)
-        case .bfloat16: ("BF16", 1, 2)
         case .tq10: ("TQ1_0", 256, 54)
         case .tq20: ("TQ2_0", 256, 66)
         case .mxfp4: ("MXFP4", 32, 17)
