@@ -28,7 +28,6 @@ let settings: [SwiftSetting] =
 let package = Package(
     name: "llorch",
     products: [
-        .library(name: "LlorchProtocol", targets: ["LlorchProtocol"]),
         .library(name: "LlorchEngine", targets: ["LlorchEngine"]),
         .executable(name: "llorch-worker", targets: ["llorch-worker"]),
         .executable(name: "llorch-http-shim", targets: ["llorch-http-shim"]),
@@ -37,7 +36,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
-        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0"),
+        // Without its traits it needs no swift-configuration.
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0",
+            traits: []),
         .package(
             url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
     ],
@@ -51,7 +53,7 @@ let package = Package(
         .target(
             name: "LlorchEngine",
             dependencies: ["CLlorchKernels", "LlorchJSON", "LlorchProtocol", "LlorchSystem"],
-            swiftSettings: settings),
+            swiftSettings: settings + [.strictMemorySafety()]),
         .target(
             name: "LlorchQueue",
             dependencies: ["CZMQ", "LlorchProtocol", "LlorchSystem"],
@@ -79,9 +81,10 @@ let package = Package(
             name: "LlorchHTTP",
             dependencies: [
                 "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
-                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -96,12 +99,12 @@ let package = Package(
         .executableTarget(
             name: "llorch-http-shim",
             dependencies: [
-                "LlorchCommandLine", "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem",
+                "LlorchCommandLine", "LlorchHTTP",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "engine-example", dependencies: ["LlorchEngine"], path: "examples/Engine",
             swiftSettings: settings),
         // What a change may not cost: docs/benchmarks.md. They use `package` declarations, which a package
         // of their own could not.
@@ -185,7 +188,6 @@ let package = Package(
             dependencies: [
                 "LlorchEngine", "LlorchHTTP", "LlorchJSON", "LlorchProtocol", "LlorchQueue",
                 "LlorchSystem", "LlorchWorker", "TestSupport",
-                .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

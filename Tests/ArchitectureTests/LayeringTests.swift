@@ -23,9 +23,12 @@ import Testing
         ("LlorchEngine/Cache/A.swift", "import CLlorchKernels"),
         ("LlorchEngine/Tensor/A.swift", "package import LlorchProtocol"),
         ("LlorchEngine/Model/A.swift", "import Foundation"),
+        ("LlorchEngine/ModelFile/A.swift", "import Glibc"),
+        ("LlorchEngine/Tokenizer/A.swift", "import Glibc"),
         ("LlorchEngine/Generation/A.swift", "import Glibc"),
         ("LlorchEngine/Measurement/A.swift", "import Logging"),
         ("LlorchEngine/New/A.swift", ""),
+        ("LlorchEngine/A.swift", "public import Glibc"),
         ("LlorchSystem/A.swift", "import LlorchProtocol"),
         ("LlorchSystem/A.swift", "import Logging"),
         ("LlorchJSON/A.swift", "import LlorchSystem"),
@@ -45,10 +48,18 @@ import Testing
         ("LlorchWorker/Commands/A.swift", "import ArgumentParser"),
         ("LlorchHTTP/A.swift", "internal import LlorchEngine"),
         ("LlorchHTTP/A.swift", "import Glibc"),
+        ("LlorchHTTP/Server/A.swift", "import Hummingbird"),
+        ("LlorchHTTP/Streams/A.swift", "import NIOCore"),
+        ("LlorchHTTP/Streams/A.swift", "import LlorchJSON"),
+        ("LlorchHTTP/Queue/A.swift", "package import HTTPTypes"),
+        ("LlorchHTTP/Queue/A.swift", "import HummingbirdCore"),
+        ("LlorchHTTP/Dialects/Execute/A.swift", "import ArgumentParser"),
         ("LlorchCommandLine/A.swift", "import LlorchWorker"),
         ("LlorchCommandLine/A.swift", "import Glibc"),
         ("llorch-worker/A.swift", "import LlorchEngine"),
         ("llorch-http-shim/A.swift", "internal import LlorchEngine"),
+        ("llorch-http-shim/A.swift", "import LlorchQueue"),
+        ("llorch-http-shim/A.swift", "import Logging"),
     ])
     func aForbiddenImportIsFound(path: String, line: String) {
         let file = SourceFile(path: "Sources/\(path)", text: "// Head.\n\n\(line)\n")
@@ -61,9 +72,11 @@ import Testing
 
     @Test(arguments: [
         ("Tensor", "KVCache"), ("Cache", "TransformerBlock"), ("Layers", "GPT2"),
-        ("Layers", "ModelDirectory"), ("Model", "Tokenizer"), ("Model", "CPUBackend"),
+        ("Layers", "ModelDirectory"), ("Model", "ModelDirectory"), ("Model", "Tokenizer"),
+        ("Model", "CPUBackend"), ("ModelFile", "Sampler"), ("ModelFile", "Tokenizer"),
         ("Sampling", "Tokenizer"), ("Tokenizer", "Sampler"), ("ModelFile", "CPUBackend"),
         ("Generation", "PerplexityMeasurement"), ("Measurement", "CPUBackend"),
+        ("Generation", "LanguageModel"),
     ])
     func aTypeFromTheRightIsFound(folder: String, type: String) {
         let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
@@ -92,6 +105,19 @@ import Testing
         #expect(Rules.folderViolations(sources + [file]).count == 1)
     }
 
+    @Test(arguments: [
+        ("Streams", "ServerSentEvent"), ("Streams", "QueueService"), ("Streams", "Refusal"),
+        ("Queue", "ExecuteDialect"), ("Queue", "Dialect"), ("Queue", "MetricsRoute"),
+        ("Server", "QueueService"), ("Access", "ResponseStream"), ("Dialects", "ExecuteDialect"),
+        ("Dialects/Execute", "HealthRoute"), ("Health", "ServerSentEvent"),
+        ("Metrics", "HealthRoute"), ("New", "HealthRoute"),
+    ])
+    func aRoomOfTheHTTPServerThatUsesAnotherIsFound(folder: String, type: String) {
+        let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
+        let file = SourceFile(path: "Sources/LlorchHTTP/\(folder)/Planted.swift", text: text)
+        #expect(Rules.folderViolations(sources + [file]).count == 1)
+    }
+
     @Test func aFolderWithoutARuleIsFound() {
         let file = SourceFile(path: "Sources/LlorchQueue/New/Planted.swift", text: "\n")
         #expect(Rules.folderViolations(sources + [file]).count == 1)
@@ -109,7 +135,10 @@ import Testing
         #expect(sources.flatMap(Rules.unsafeViolations) == [])
     }
 
-    @Test(arguments: ["unsafe f()", "a.withUnsafeBytes { $0 }", "let p: UnsafeRawPointer"])
+    @Test(arguments: [
+        "unsafe f()", "a.withUnsafeBytes { $0 }", "let p: UnsafeRawPointer",
+        "a.unsafeLoad(as: B.self)",
+    ])
     func unsafeCodeElsewhereIsFound(line: String) {
         let file = SourceFile(path: "Sources/LlorchEngine/Layers/A.swift", text: line)
         #expect(Rules.unsafeViolations(file).count == 1)
@@ -123,6 +152,20 @@ import Testing
             }
         }
         #expect(unused == [])
+    }
+
+    @Test func onlyThePublicFaceIsPublic() {
+        #expect(sources.flatMap(Rules.publicViolations) == [])
+        let isPublic = Rules.publicFace.filter { name in
+            sources.contains {
+                $0.path == "Sources/\(name)" && $0.lines.contains { $0.contains("public ") }
+            }
+        }
+        #expect(isPublic == Rules.publicFace)
+        let file = SourceFile(
+            path: "Sources/LlorchEngine/Model/A.swift", text: "public struct A {}\n// public face\n"
+        )
+        #expect(Rules.publicViolations(file).count == 1)
     }
 
     @Test func filesAreShort() throws {

@@ -1,5 +1,5 @@
 // Tokenizer, model, sampler and pieces as one state machine: a job in, its events out, a layer at a time.
-// Knows no sockets and no queue; deadlines and cancels are the caller's.
+// Knows no sockets and no queue; the caller watches deadlines and calls `cancel()`.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol

@@ -9,8 +9,6 @@ package struct LoadedModel: Sendable {
     package let tokenizer: Tokenizer
     package let facts: ModelFacts
 
-    private static let maximumTokenizerBytes = 64 << 20
-
     /// Reads the model; checks come before the first weight is read.
     ///
     /// - Parameters:
@@ -23,35 +21,28 @@ package struct LoadedModel: Sendable {
         path: String, precision: Precision, kernels: Kernels,
         progress: (Double) throws -> Void = { _ in }
     ) throws {
-        if try PathKind(path: path) == .file {
+        if try ModelFile.isFile(at: path) {
             let file = try GGUFFile(path: path)
             try self.init(
-                reading: GGUFModel(file), tokenizer: Tokenizer(file), name: file.name, path: path,
-                precision: precision, kernels: kernels, progress: progress
-            ) { digest in
-                file.updateWithTokenizer(&digest)
-            }
+                reading: StoredModel(file), tokenizer: Tokenizer(file), name: file.name, path: path,
+                precision: precision, kernels: kernels, progress: progress,
+                updateWithTokenizer: file.updateWithTokenizer)
         } else {
             let directory = try ModelDirectory(path: path)
-            let source = try SafetensorsModel(
-                directory, configuration: directory.configuration())
+            let source = try StoredModel(directory, configuration: directory.configuration())
+            let files = try TokenizerFiles(directory: path)
             try self.init(
-                reading: source, tokenizer: Tokenizer(directory: path), name: directory.name,
-                path: path, precision: precision, kernels: kernels, progress: progress
-            ) { digest in
-                for file in try directory.tokenizerFiles().paths {
-                    let bytes = try ReadOnlyFile.contents(
-                        of: file, limit: Self.maximumTokenizerBytes)
-                    digest.update(bytes.span)
-                }
-            }
+                reading: source, tokenizer: Tokenizer(files), name: directory.name, path: path,
+                precision: precision, kernels: kernels, progress: progress,
+                updateWithTokenizer: files.update)
         }
     }
 
-    private init<Source: ModelSource>(
-        reading source: Source, tokenizer: Tokenizer, name: String, path: String,
+    // `updateWithTokenizer` adds to a digest what `tokenizer` was made of.
+    private init(
+        reading source: StoredModel, tokenizer: Tokenizer, name: String, path: String,
         precision: Precision, kernels: Kernels, progress: (Double) throws -> Void,
-        updateWithTokenizer: (inout ContentDigest) throws -> Void
+        updateWithTokenizer: (inout ContentDigest) -> Void
     ) throws {
         let configuration = source.configuration
         guard tokenizer.vocabularySize <= configuration.vocabularySize else {
@@ -65,7 +56,7 @@ package struct LoadedModel: Sendable {
         let model = try GPT2(
             reading: &source, precision: precision, kernels: kernels, progress: progress)
         var digest = try source.contentDigest()
-        try updateWithTokenizer(&digest)
+        updateWithTokenizer(&digest)
         self.model = model
         self.tokenizer = tokenizer
         facts = ModelFacts(

@@ -15,7 +15,7 @@ struct RunningJob {
 
     private var piecer: TokenPiecer
     private let endOfText: [TokenID]
-    /// Of `input`, when the job must end: the request's limit or the context's edge.
+    /// The length of `input` at which the job must end: prompt and `max_tokens`, or the whole context if that is less.
     private let lengthLimit: Int
     private let queuedMilliseconds: Int
     private let startedAt = ContinuousClock.now

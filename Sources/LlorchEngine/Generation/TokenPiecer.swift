@@ -1,5 +1,5 @@
 // Cuts a running answer into pieces of text and the token ids they cover: the `token` events.
-// Joins StreamingDetokenizer and StopSequenceMatcher; which token comes next is not its business.
+// Joins StreamingDetokenizer and StopSequenceMatcher. Choosing tokens: Sampling/Sampler.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol

@@ -12,8 +12,12 @@ package struct DispatcherWorker: Sendable, Hashable {
     package internal(set) var heardAt: Duration
     /// From its last heartbeat.
     package internal(set) var status: WorkerStatus?
+    /// When that heartbeat came; nil before the first of this process.
+    package internal(set) var statusAt: Duration?
     /// It said `bye`, or fell silent.
     package internal(set) var isGone = false
+    /// It said `bye` and nothing since.
+    package internal(set) var hasLeft = false
 
     var nextSequence: UInt64
     var restUntil = Duration.zero
@@ -91,6 +95,7 @@ extension Dispatcher {
         worker.nextSequence = max(worker.nextSequence, event.sequence &+ 1)
         worker.heardAt = now
         worker.isGone = false
+        worker.hasLeft = false
         workersByName[event.worker] = worker
         if let loss { takeBackAll(from: event.worker, loss, now: now, into: &actions) }
         return true
@@ -104,6 +109,7 @@ extension Dispatcher {
             actions.append(.connect(worker: name, jobs: status.jobs, control: status.control))
         }
         worker.status = status
+        worker.statusAt = now
         if let running = status.running, jobs[running] == nil {
             if worker.stranger?.jobID != running {
                 worker.stranger = .init(

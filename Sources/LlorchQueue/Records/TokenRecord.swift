@@ -2,28 +2,30 @@
 // Which jobs are kept, and how long: JobTable.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-import LlorchProtocol
+package import LlorchProtocol
 
 /// The tokens of one job in the pieces in which they came.
 ///
 /// A piece costs eight bytes beside its text and ids; as a `TokenPiece` of its own it would be some 130.
-struct TokenRecord {
+package struct TokenRecord: Sendable {
     /// Number of token ids before the first piece.
     private var firstIndex = 0
-    private var ids: [TokenID] = []
+    package private(set) var ids: [TokenID] = []
     /// UTF-8.
     private var text: [UInt8] = []
     /// Where pieces end in `ids` and in `text`; a character is never cut.
     private var ends: [(ids: Int32, bytes: Int32)] = []
 
+    package init() {}
+
     /// Memory it takes.
-    var bytes: Int {
+    package var bytes: Int {
         // The headers of three arrays, and what the allocator adds to each.
         3 * 48 + 4 * ids.capacity + text.capacity + 8 * ends.capacity
     }
 
     /// - Precondition: the piece follows the last one at once.
-    mutating func append(_ piece: TokenEvent.TokenPiece) {
+    package mutating func append(_ piece: TokenEvent.TokenPiece) {
         if ends.isEmpty { firstIndex = piece.index }
         precondition(
             piece.index == firstIndex + ids.count,
@@ -34,24 +36,34 @@ struct TokenRecord {
     }
 
     /// Gives back the room that was kept for more.
-    mutating func close() {
+    package mutating func close() {
         ids = ids.map { $0 }
         text = text.map { $0 }
         ends = ends.map { $0 }
     }
 
+    /// The pieces as they came.
+    package var pieces: [TokenEvent.TokenPiece] {
+        var start: (ids: Int32, bytes: Int32) = (0, 0)
+        return ends.map { end in
+            defer { start = end }
+            return slice(from: start, to: end)
+        }
+    }
+
+    /// Whether a piece ends behind this many tokens.
+    package func hasEnd(at count: Int) -> Bool {
+        ends.contains { firstIndex + Int($0.ids) == count }
+    }
+
     /// What a reader who holds this many tokens still misses, in few pieces; a piece of which it holds
     /// a part is among them.
-    func pieces(after held: Int) -> [TokenEvent.TokenPiece] {
+    package func pieces(after held: Int) -> [TokenEvent.TokenPiece] {
         var pieces: [TokenEvent.TokenPiece] = []
         var start: (ids: Int32, bytes: Int32) = (0, 0)
         for end in ends {
             if firstIndex + Int(end.ids) > held {
-                let piece = TokenEvent.TokenPiece(
-                    text: String(
-                        decoding: text[Int(start.bytes)..<Int(end.bytes)], as: UTF8.self),
-                    ids: Array(ids[Int(start.ids)..<Int(end.ids)]),
-                    index: firstIndex + Int(start.ids))
+                let piece = slice(from: start, to: end)
                 if pieces.isEmpty || !pieces[pieces.count - 1].absorb(piece) {
                     pieces.append(piece)
                 }
@@ -59,6 +71,15 @@ struct TokenRecord {
             start = end
         }
         return pieces
+    }
+
+    private func slice(
+        from start: (ids: Int32, bytes: Int32), to end: (ids: Int32, bytes: Int32)
+    ) -> TokenEvent.TokenPiece {
+        TokenEvent.TokenPiece(
+            text: String(decoding: text[Int(start.bytes)..<Int(end.bytes)], as: UTF8.self),
+            ids: Array(ids[Int(start.ids)..<Int(end.ids)]),
+            index: firstIndex + Int(start.ids))
     }
 }
 
