@@ -26,13 +26,14 @@ final class QueueLoop {
     private var leaveBy: Int64?
     private var lastServedAt = MonotonicClock.milliseconds()
     private var routerTickedAt = Int64.min / 2
-    private var accessReport = AccessReport()
+    private var accessReport: AccessReport
 
     init(
         _ options: QueueService.Options, directory: WorkerDirectory, metrics: ShimMetrics,
         logger: Logger
     ) throws {
         self.options = options
+        accessReport = AccessReport(exposure: options.isExposed ? .dispatcher : nil)
         self.directory = directory
         self.metrics = metrics
         self.logger = logger
@@ -69,7 +70,7 @@ final class QueueLoop {
                 dropSlowClients()
             }
             records.expire(now: now)
-            reportAccess(now: now)
+            reportAccess()
             giveUpWithoutWorkers(now: now)
             if let due = endAt, due <= now {
                 endAt = nil
@@ -285,40 +286,12 @@ final class QueueLoop {
         }
     }
 
-    /// Says who was not let in, at most once a second, and once a minute that everyone is.
-    private func reportAccess(now: Int64) {
-        if options.isExposed, now >= accessReport.nextExposure {
-            accessReport.nextExposure = now + 60_000
-            logger.warning(
-                "--insecure-bind: whoever reaches the events address can pass for a worker")
+    /// Says who was not let in, and once a minute that everyone is.
+    private func reportAccess() {
+        for news in accessReport.news(of: client.access, now: MonotonicClock.now()) {
+            let fields = news.fields.map { ($0.name, Logger.MetadataValue.string($0.value)) }
+            logger.warning("\(news.message)", metadata: Dictionary(uniqueKeysWithValues: fields))
         }
-        guard now >= accessReport.next else { return }
-        accessReport.next = now + 1_000
-        let refusals = client.refusals
-        if refusals.count != accessReport.refused, let last = refusals.last {
-            accessReport.refused = refusals.count
-            logger.warning(
-                "connections were refused: their keys are not allowed",
-                metadata: [
-                    "refused_total": "\(refusals.count)", "last_key": "\(last.key)",
-                    "last_address": "\(last.address)",
-                ])
-        }
-        if client.keyFailure != accessReport.keyFailure {
-            accessReport.keyFailure = client.keyFailure
-            if let failure = client.keyFailure {
-                logger.warning(
-                    "the allowed keys could not be read again; those read before stay in force",
-                    metadata: ["reason": "\(failure)"])
-            }
-        }
-    }
-
-    private struct AccessReport {
-        var next = Int64.min
-        var nextExposure = Int64.min
-        var refused = 0
-        var keyFailure: CurveKeyError?
     }
 
     private static let draining = JobFailure(

@@ -42,9 +42,7 @@ final class WorkerLink {
     private var lastTick: Int64
     private var nextHeartbeat: Int64
     private var reported = (malformed: 0, multipart: 0, dropped: 0)
-    private var reportedRefusals = 0
-    private var reportedKeyFailure: CurveKeyError?
-    private var nextExposureWarning = Int64.min
+    private var accessReport: AccessReport
 
     /// At most one look at the sockets in this time, in microseconds.
     private static let tickInterval: Int64 = 10_000
@@ -59,6 +57,7 @@ final class WorkerLink {
         clock: @escaping () -> Int64
     ) throws {
         self.options = options
+        accessReport = AccessReport(exposure: options.isExposed ? .worker : nil)
         self.shutdown = shutdown
         self.clock = clock
         var logger = logger
@@ -287,30 +286,9 @@ final class WorkerLink {
 
     /// Says who was not let in, and once a minute that everyone is.
     private func reportAccess() {
-        if options.isExposed, now >= nextExposureWarning {
-            nextExposureWarning = now + 60_000
-            logger.warning(
-                "--insecure-bind: whoever reaches the addresses can send jobs and read answers")
-        }
-        if let refused = connections?.refused, refused != reportedRefusals,
-            let last = connections?.lastRefusal
-        {
-            reportedRefusals = refused
-            logger.warning(
-                "connections were refused: their keys are not allowed",
-                metadata: [
-                    "refused_total": "\(refused)", "last_key": "\(last.key)",
-                    "last_address": "\(last.address)",
-                ])
-        }
-        let failure = connections?.loadFailure
-        if failure != reportedKeyFailure {
-            reportedKeyFailure = failure
-            if let failure {
-                logger.warning(
-                    "the allowed keys could not be read again; those read before stay in force",
-                    metadata: ["reason": "\(failure)"])
-            }
+        for news in accessReport.news(of: connections?.access, now: time) {
+            let fields = news.fields.map { ($0.name, Logger.MetadataValue.string($0.value)) }
+            logger.warning("\(news.message)", metadata: Dictionary(uniqueKeysWithValues: fields))
         }
     }
 

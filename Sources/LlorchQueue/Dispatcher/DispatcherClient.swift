@@ -41,12 +41,8 @@ package final class DispatcherClient {
     /// Events that were not LLQ/1.
     package private(set) var unreadableEvents = 0
     package var multipartDropped: Int { events.multipartDropped }
-    /// Connections that were not let in, and the newest of them.
-    package var refusals: (count: Int, last: ConnectionGuard.Refusal?) {
-        (connections?.refused ?? 0, connections?.lastRefusal)
-    }
-    /// Why the allowed keys could not be read anew.
-    package var keyFailure: CurveKeyError? { connections?.loadFailure }
+    /// Who was not let in; nil without keys.
+    package var access: ConnectionGuard.Access? { connections?.access }
 
     /// Where a worker's pipes lead, and the key it must have there.
     private struct Target: Equatable {
@@ -205,40 +201,6 @@ package final class DispatcherClient {
                         + actions)[...]
                 }
             }
-        }
-    }
-}
-
-/// The two sockets of one worker.
-private final class WorkerPipes {
-    private let jobsSocket: ZMQSocket
-    private let controlSocket: ZMQSocket
-    private let jobsLock: AddressLock?
-    private let controlLock: AddressLock?
-
-    init(
-        _ target: WorkerAddresses, in context: ZMQContext, _ security: QueueSecurity?
-    ) throws(QueueAddressError) {
-        let jobsEndpoint = try QueueEndpoint(
-            parsing: target.jobs, default: .connect, mayBeExposed: security != nil)
-        let controlEndpoint = try QueueEndpoint(
-            parsing: target.control, default: .connect, mayBeExposed: security != nil)
-        jobsLock = try AddressLock(jobsEndpoint)
-        controlLock = try AddressLock(controlEndpoint)
-        jobsSocket = try QueueSocket.dispatcherJobs.open(jobsEndpoint, in: context, security)
-        controlSocket = try QueueSocket.dispatcherControl.open(
-            controlEndpoint, in: context, security)
-    }
-
-    func send(_ message: DispatcherMessage, _ channel: Dispatcher.Channel) -> Bool {
-        let bytes = message.serialized()
-        do throws(ZMQError) {
-            switch channel {
-            case .jobs: return try jobsSocket.send(bytes)
-            case .control: return try controlSocket.send(bytes)
-            }
-        } catch {
-            return false
         }
     }
 }

@@ -14,13 +14,31 @@ package struct ConnectionGuard: ~Copyable {
         /// Of the peer, as libzmq saw it.
         package var address: String
         package var key: CurvePublicKey
+
+        package init(address: String, key: CurvePublicKey) {
+            self.address = address
+            self.key = key
+        }
     }
 
-    package private(set) var refused = 0
-    /// The newest.
-    package private(set) var lastRefusal: Refusal?
-    /// Why the allowed keys could not be read anew; those read before stay in force.
-    package private(set) var loadFailure: CurveKeyError?
+    /// What was asked of the guard, for reports.
+    package struct Access: Sendable, Hashable {
+        /// Connections that were not let in.
+        package var refused = 0
+        /// The newest of them.
+        package var lastRefusal: Refusal?
+        /// Why the allowed keys could not be read anew; those read before stay in force.
+        package var loadFailure: CurveKeyError?
+
+        package init() {}
+
+        package mutating func refuse(_ refusal: Refusal) {
+            refused += 1
+            lastRefusal = refusal
+        }
+    }
+
+    package private(set) var access = Access()
 
     private let socket: ZMQSocket
     private let allowed: AllowedKeys
@@ -75,8 +93,7 @@ package struct ConnectionGuard: ~Copyable {
         }
         reload(now: now)
         if keys.contains(key) { return reply("200", "", user: key.description) }
-        refused += 1
-        lastRefusal = Refusal(address: String(decoding: request[3], as: UTF8.self), key: key)
+        access.refuse(Refusal(address: String(decoding: request[3], as: UTF8.self), key: key))
         // 400 would make libzmq at the peer give up for good, also where its key is allowed later. After 300
         // it comes again when the handshake interval is over, which also slows strangers down.
         return reply("300", "the key is not allowed")
@@ -87,9 +104,9 @@ package struct ConnectionGuard: ~Copyable {
         loadedAt = now
         do throws(CurveKeyError) {
             keys = try allowed.load()
-            loadFailure = nil
+            access.loadFailure = nil
         } catch {
-            loadFailure = error
+            access.loadFailure = error
         }
     }
 }

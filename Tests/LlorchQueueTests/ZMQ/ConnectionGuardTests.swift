@@ -37,8 +37,8 @@ import Testing
         mutating func next(now: Duration = .zero) throws -> (
             bytes: [UInt8], sender: CurvePublicKey?
         )? {
-            let refused = connections.refused
-            for _ in 0..<20 where connections.refused == refused {
+            let refused = connections.access.refused
+            for _ in 0..<20 where connections.access.refused == refused {
                 var poller = ZMQPoller()
                 poller.add(socket, .readable)
                 connections.watch(in: &poller)
@@ -88,7 +88,7 @@ import Testing
         let received = try #require(try server.next())
         #expect(received.bytes == [1, 2])
         #expect(received.sender == pair.publicKey)
-        #expect(server.connections.refused == 0)
+        #expect(server.connections.access.refused == 0)
     }
 
     @Test func anUnknownKeyIsRefusedAndNamed() throws {
@@ -98,8 +98,8 @@ import Testing
         let stranger = try #require(CurveKeyPair.generate())
         let client = try server.client(stranger)
         #expect(try server.next() == nil)
-        #expect(server.connections.lastRefusal?.key == stranger.publicKey)
-        #expect(server.connections.lastRefusal?.address == "127.0.0.1")
+        #expect(server.connections.access.lastRefusal?.key == stranger.publicKey)
+        #expect(server.connections.access.lastRefusal?.address == "127.0.0.1")
         #expect(try client.send([1]) == false)
     }
 
@@ -117,7 +117,7 @@ import Testing
         #expect(try wrong.send([1]) == false)
         #expect(try plain.send([2]) == false)
         #expect(try server.socket.receive() == nil)
-        #expect(server.connections.refused == 0)
+        #expect(server.connections.access.refused == 0)
     }
 
     @Test func keysAreReadAgainAndDamagedOnesChangeNothing() throws {
@@ -141,7 +141,7 @@ import Testing
         let file = try #require(fopen("\(folder.path)/k.key", "w"))
         fclose(file)
         let later = try server.client(pair)
-        while server.connections.loadFailure == nil {
+        while server.connections.access.loadFailure == nil {
             var poller = ZMQPoller()
             server.connections.watch(in: &poller)
             try poller.wait(atMost: .seconds(1))
