@@ -86,12 +86,31 @@ enum Rules {
         "LlorchSystem",  // the calls of the operating system
         "LlorchEngine/Tensor",  // owners of buffers, and calls into the kernels
         "LlorchQueue/ZMQ",  // libzmq
+        "LlorchEngine/ModelFile/ContentDigest.swift",  // words at any address
         "LlorchEngine/ModelFile/ReadOnlyFile.swift",  // read(2)
         "LlorchEngine/Tokenizer/TokenizerFile.swift",  // strerror(3)
         "LlorchJSON/JSONValue.swift",  // the bytes of a string, hashed
         "LlorchWorker/BootNumber.swift",  // read(2), write(2)
         "llorch-worker/Commands/ModelOptions.swift",  // readlink(2)
         "llorch-worker/Commands/BenchSession.swift",  // getrusage(2)
+    ]
+
+    /// Where the C library may be called, and why there: everything else goes through `LlorchSystem`.
+    static let systemCalls: [String: String] = [
+        "LlorchSystem": "the calls of the operating system",
+        "LlorchQueue/ZMQ": "errno, which libzmq leaves, and the modes of key files",
+        "LlorchEngine/Tensor/Matrix.swift": "pages for large matrices: madvise(2)",
+        "LlorchEngine/Backend/PerplexityMeasurement.swift": "exp(3) and log(3)",
+        "LlorchEngine/ModelFile/ReadOnlyFile.swift": "read(2)",
+        "LlorchEngine/Tokenizer/TokenizerFile.swift": "strerror(3)",
+        "LlorchWorker/BootNumber.swift": "read(2) and write(2)",
+        "LlorchWorker/RunningNote.swift": "pread(2) and pwrite(2)",
+        "LlorchWorker/Stub/CrashPoint.swift": "kill(2)",
+        "LlorchWorker/Stub/StubBackend.swift": "usleep(3)",
+        "llorch-worker/LlorchWorker.swift": "exit(3)",
+        "llorch-worker/Commands/BenchSession.swift": "getrusage(2)",
+        "llorch-worker/Commands/ModelOptions.swift": "readlink(2)",
+        "llorch-http-shim/LlorchHTTPShim.swift": "exit(3)",
     ]
 
     static let maximumLength = 400
@@ -140,11 +159,24 @@ enum Rules {
         ) { "layers must not mention \($0)" }
     }
 
-    static func unsafeViolations(_ file: SourceFile) -> [Violation] {
+    static func systemCallViolations(_ file: SourceFile) -> [Violation] {
+        guard places(of: file).allSatisfy({ systemCalls[$0] == nil }) else { return [] }
+        return file.imports.filter { $0.module == "Glibc" }.map {
+            Violation(file, line: $0.line, "must not import Glibc; use LlorchSystem")
+        }
+    }
+
+    /// The names by which a list may mean a file: its target, its folder, itself.
+    private static func places(of file: SourceFile) -> [String] {
         let name = file.path.split(separator: "/").dropFirst().joined(separator: "/")
-        let places = [file.target, "\(file.target)/\(file.folder)", name]
-        guard unsafeCode.isDisjoint(with: places) else { return [] }
-        return words(in: file, matching: /\bunsafe\b|\b\w*Unsafe\w*|\bOpaquePointer\b/) {
+        return [file.target, "\(file.target)/\(file.folder)", name]
+    }
+
+    /// Keywords, types and functions that give up the compiler's protection: `unsafe`, `UnsafePointer`,
+    /// `withUnsafeBytes`, `unsafeBitCast`, `_unsafeElements`.
+    static func unsafeViolations(_ file: SourceFile) -> [Violation] {
+        guard unsafeCode.isDisjoint(with: places(of: file)) else { return [] }
+        return words(in: file, matching: /\b_*unsafe\w*|\b\w*Unsafe\w*|\bOpaquePointer\b/) {
             "\($0) outside the list of files that may use it"
         }
     }
