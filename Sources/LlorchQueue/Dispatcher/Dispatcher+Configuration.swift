@@ -1,4 +1,4 @@
-// The times and bounds of the dispatcher. What they are for is in the rules: Dispatcher.swift.
+// The times and bounds of the dispatcher. The rules that they belong to: docs/wire-protocol.md, section 3.
 // SPDX-License-Identifier: Apache-2.0
 
 extension Dispatcher {

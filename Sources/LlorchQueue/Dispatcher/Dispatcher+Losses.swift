@@ -7,7 +7,7 @@ import LlorchProtocol
 extension Dispatcher {
     /// Why jobs are taken back from a worker.
     enum Loss {
-        /// `crashedOn` is the job that the last process died in, where its successor knows.
+        /// `crashedOn` is the job that the last process died in, if its successor knows it.
         case restarted(from: UInt64, crashedOn: String?)
         case silent(boot: UInt64)
         case left

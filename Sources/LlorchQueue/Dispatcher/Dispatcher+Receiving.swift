@@ -60,7 +60,8 @@ extension Dispatcher {
         }
     }
 
-    /// The answer to a cancel has the attempt that the worker knows; a later copy may have been lost.
+    /// Whether this is the end of a cancelled job: the worker answers with the attempt it knows, which is lower than
+    /// the current one if a later copy was lost.
     private func endsCancelled(
         _ reference: JobReference, with event: TokenEvent, from worker: String
     ) -> Bool {
@@ -79,7 +80,7 @@ extension Dispatcher {
         jobs[id]?.withCopy { $0.hear(.running, now: now, configuration) }
         switch verdict {
         case .new where event.isTerminal:
-            // Behind all copies sent before: one that came after it would be run again.
+            // On `jobs`, behind all copies of the job: a copy that came after its `ack` would be run again.
             actions.append(.send(.acknowledge(reference), worker: worker, .jobs))
             end(id, with: event, from: worker, now: now, into: &actions)
         case .new:

@@ -1,4 +1,4 @@
-// What the dispatcher sends of itself: jobs to free workers, copies, cancels, pings.
+// What the dispatcher sends without being asked: jobs to free workers, copies, cancels, pings.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol
@@ -40,7 +40,7 @@ extension Dispatcher {
         for place in places.reversed() { waiting.remove(at: place) }
     }
 
-    /// Rule 2: no news, so the same copy again, after what is held by now; the worker answers each.
+    /// Rule 2: sends the job again if there is no news of it, resuming after the tokens that are held by now.
     mutating func askIfDue(_ id: String, now: Duration, into actions: inout [Action]) {
         guard let entry = jobs[id], case .out(let copy) = entry.state, copy.question.at <= now
         else { return }
@@ -68,7 +68,8 @@ extension Dispatcher {
         actions.append(.send(.cancel(reference), worker: copy.worker, .control))
     }
 
-    /// The worker keeps a job's deadline; here it is kept for jobs that wait and workers that do not answer.
+    /// Ends jobs whose deadline passed while they waited here, or whose worker did not end them in time; also jobs
+    /// that no worker can continue.
     mutating func enforceDeadline(_ id: String, now: Duration, into actions: inout [Action]) {
         guard let entry = jobs[id] else { return }
         if let deadline = entry.deadlineAt {
@@ -91,7 +92,7 @@ extension Dispatcher {
         let known = workersByName.values.filter { $0.status != nil }
         return known.contains { $0.isServing }
             && !known.contains { worker in
-                // What loads may turn out to be the same model.
+                // A worker that still loads may turn out to have the same model.
                 worker.status?.state == .loading
                     || entry.answer.canContinue(with: worker.status?.model)
             }

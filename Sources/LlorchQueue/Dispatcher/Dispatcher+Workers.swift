@@ -5,7 +5,7 @@
 import LlorchProtocol
 
 extension Dispatcher {
-    /// Notes that a worker was heard; false for a process that has a successor.
+    /// Notes that a worker was heard; false for an event of a process that has a successor.
     mutating func admit(
         _ event: WorkerEvent, now: Duration, into actions: inout [Action]
     ) -> Bool {
@@ -87,7 +87,7 @@ extension Dispatcher {
 }
 
 extension WorkerEvent {
-    /// The job that the process before this one died in, where this event tells.
+    /// The job that the previous process died in, if this event names it.
     fileprivate var crashedOn: String? {
         if case .heartbeat(let status) = body { return status.crashedOn }
         return nil

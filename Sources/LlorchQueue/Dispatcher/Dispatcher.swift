@@ -21,8 +21,10 @@ package struct Dispatcher {
     /// Jobs without a worker, in the order they were submitted.
     var waiting: [String] = []
     var workersByName: [String: DispatcherWorker] = [:]
-    /// The last attempt of jobs that ended: the same id again is another job to workers that still hold
-    /// copies, cancels or ends of the first.
+    /// The last attempt of jobs that ended.
+    ///
+    /// A new job with the same id begins above it, because workers may still hold copies, cancels or ends of
+    /// the old job.
     var endedAttempts = RecencyCache<UInt32>(maximumCount: 10_000, maximumAge: .seconds(15 * 60))
     private var submitted: UInt64 = 0
     var assigned: UInt64 = 0
@@ -33,7 +35,7 @@ package struct Dispatcher {
 
     // MARK: - Reading
 
-    /// Every worker heard of, for health and directories.
+    /// Every worker that was heard of.
     package var workers: [DispatcherWorker] { Array(workersByName.values) }
     package func worker(_ name: String) -> DispatcherWorker? { workersByName[name] }
     package var waitingCount: Int { waiting.count }
@@ -93,11 +95,13 @@ package struct Dispatcher {
 
     // MARK: - Time and failure
 
-    /// Does what has become due; to be called at least every 50 ms while jobs are here.
+    /// Does what has become due.
+    ///
+    /// Call it at least every 50 ms while jobs are here.
     package mutating func tick(now: Duration) -> [Action] {
         var actions: [Action] = []
         lookForSilence(now: now, into: &actions)
-        // In an order of their own, not a dictionary's: the same inputs give the same actions.
+        // In the order of submission: a dictionary's order would differ from run to run.
         let due = jobs.values.filter { $0.isDue(now: now) }
         for id in due.sorted(by: { $0.ordinal < $1.ordinal }).map(\.job.id) {
             enforceDeadline(id, now: now, into: &actions)
@@ -109,7 +113,7 @@ package struct Dispatcher {
         return actions
     }
 
-    /// Takes back a `send` that would have waited: it is neither an attempt nor an end.
+    /// Takes back a `send` that would have waited: the copy counts as never sent, and the job goes on.
     package mutating func undelivered(
         _ message: DispatcherMessage, worker: String, now: Duration
     ) -> [Action] {
@@ -162,7 +166,7 @@ package struct Dispatcher {
         sendDueCancel(id, now: now, into: &actions)
     }
 
-    /// The job waits for a worker again, at its old place.
+    /// The job waits for a worker again, at its place in the order of submission.
     mutating func putBack(_ id: String, asIfNeverSent: Bool = false) {
         guard let ordinal = jobs[id]?.ordinal else { return }
         if let worker = jobs[id]?.worker { workersByName[worker]?.load -= 1 }

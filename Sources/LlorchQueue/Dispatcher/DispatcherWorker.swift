@@ -6,26 +6,26 @@ package import LlorchProtocol
 /// A worker as its events describe it.
 package struct DispatcherWorker: Sendable, Hashable {
     package let name: String
-    /// Of the newest process heard.
+    /// The boot number of the newest process heard.
     package internal(set) var boot: UInt64
     /// When it was last heard, by the dispatcher's clock.
     package internal(set) var heardAt: Duration
     /// From its last heartbeat.
     package internal(set) var status: WorkerStatus?
-    /// It said `bye`, or fell silent.
+    /// The worker said `bye`, or fell silent.
     package internal(set) var isGone = false
 
     var nextSequence: UInt64
     var restUntil = Duration.zero
     var unreachableSince: Duration?
     var pingAt = Duration.zero
-    /// Of its last event about a job that nobody here knows.
+    /// The job of the worker's last event about a job that nobody here knows.
     var foreign: JobReference?
-    /// A running job that nobody here knows, and since when.
+    /// A job that the worker runs and nobody here knows, and when to cancel it.
     var stranger: Stranger?
-    /// Jobs it has or may have.
+    /// Jobs that the worker has or may have.
     package internal(set) var load = 0
-    /// Larger is later.
+    /// The number of the assignment in which the worker was last given a job; a larger number is later.
     var lastAssigned: UInt64 = 0
 
     struct Stranger: Sendable, Hashable {
@@ -40,7 +40,8 @@ package struct DispatcherWorker: Sendable, Hashable {
         nextSequence = event.sequence &+ 1
     }
 
-    /// Whether it can be given a job: heard of late, loaded, not leaving, reading our events.
+    /// Whether the worker can be given a job: it was heard lately, has its model, does not leave, and its events are
+    /// read.
     package var isServing: Bool {
         !isGone && (status?.state == .idle || status?.state == .busy)
     }

@@ -90,7 +90,7 @@ package struct TokenRecord: Sendable, Hashable {
 }
 
 extension TokenEvent.TokenPiece {
-    /// Well below the longest event, whatever escaping makes of the text.
+    /// Escaping makes a text at most six times as long, which is still far below the longest event.
     private static let mergedBytes = 64 << 10
 
     /// Takes over a piece that follows at once, unless both together are too long.

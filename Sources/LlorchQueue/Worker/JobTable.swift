@@ -79,7 +79,7 @@ package struct JobTable {
         }
     }
 
-    /// Answers bytes that were no message; where no job can be named, not too often.
+    /// Answers bytes that were no message; if they name no job, only some in each second are answered.
     package mutating func refuse(_ error: WireError, now: Duration) -> [Answer] {
         if let reference = error.job {
             return [Answer(.job(reference, .error(error.failure)), isRepeatable: true)]
@@ -131,7 +131,7 @@ package struct JobTable {
     private mutating func cancel(_ reference: JobReference, now: Duration) -> [Answer] {
         let id = reference.jobID
         if let known = live[id] {
-            // The job was sent again since; what was cancelled is an attempt that no longer is.
+            // The job was sent again since: the attempt that is cancelled is over.
             guard reference.attempt >= known.attempt else {
                 return [refusal(reference, Self.cancelled)]
             }
