@@ -28,7 +28,6 @@ let settings: [SwiftSetting] =
 let package = Package(
     name: "llorch",
     products: [
-        .library(name: "LlorchProtocol", targets: ["LlorchProtocol"]),
         .library(name: "LlorchEngine", targets: ["LlorchEngine"]),
         .executable(name: "llorch-worker", targets: ["llorch-worker"]),
         .executable(name: "llorch-http-shim", targets: ["llorch-http-shim"]),
@@ -37,7 +36,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
-        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0"),
+        // Without its traits it needs no swift-configuration.
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0",
+            traits: []),
         .package(
             url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
     ],
@@ -51,7 +53,7 @@ let package = Package(
         .target(
             name: "LlorchEngine",
             dependencies: ["CLlorchKernels", "LlorchJSON", "LlorchProtocol", "LlorchSystem"],
-            swiftSettings: settings),
+            swiftSettings: settings + [.strictMemorySafety()]),
         .target(
             name: "LlorchQueue",
             dependencies: ["CZMQ", "LlorchProtocol", "LlorchSystem"],
@@ -61,19 +63,28 @@ let package = Package(
             dependencies: ["LlorchSystem", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
         .target(
+            name: "LlorchCommandLine",
+            dependencies: [
+                "LlorchLog", "LlorchQueue", "LlorchSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "LlorchWorker",
             dependencies: [
-                "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
-                .product(name: "Logging", package: "swift-log"),
+                "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+                "LlorchSystem", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .target(
             name: "LlorchHTTP",
             dependencies: [
                 "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
-                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -81,21 +92,19 @@ let package = Package(
         .executableTarget(
             name: "llorch-worker",
             dependencies: [
-                "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
-                "LlorchSystem", "LlorchWorker",
+                "LlorchCommandLine", "LlorchWorker",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .executableTarget(
             name: "llorch-http-shim",
             dependencies: [
-                "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem",
+                "LlorchCommandLine", "LlorchHTTP",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "engine-example", dependencies: ["LlorchEngine"], path: "examples/Engine",
             swiftSettings: settings),
         // What a change may not cost: docs/benchmarks.md. They use `package` declarations, which a package
         // of their own could not.
@@ -128,16 +137,40 @@ let package = Package(
             name: "LlorchSystemTests", dependencies: ["LlorchSystem", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
+            name: "LlorchCommandLineTests",
+            dependencies: [
+                "LlorchCommandLine", "LlorchQueue", "LlorchSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LlorchLogTests",
+            dependencies: [
+                "LlorchLog", "LlorchSystem", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "LlorchQueueTests",
             dependencies: [
                 "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "TestSupport",
             ],
             swiftSettings: settings),
+        // The worker of the fault tests, with known tokens and planned crashes; no part of what is shipped.
+        .executableTarget(
+            name: "stub-worker",
+            dependencies: [
+                "LlorchCommandLine", "LlorchEngine", "LlorchProtocol", "LlorchQueue",
+                "LlorchSystem", "LlorchWorker",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/StubWorker", swiftSettings: settings),
         .testTarget(
             name: "LlorchWorkerTests",
             dependencies: [
                 "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "LlorchWorker",
-                "TestSupport",
+                "TestSupport", "stub-worker",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
@@ -155,7 +188,6 @@ let package = Package(
             dependencies: [
                 "LlorchEngine", "LlorchHTTP", "LlorchJSON", "LlorchProtocol", "LlorchQueue",
                 "LlorchSystem", "LlorchWorker", "TestSupport",
-                .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

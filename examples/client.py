@@ -1,4 +1,5 @@
-# The smallest client of a llorch-worker: one job out, its text in. It keeps no promise; dispatcher.py does.
+# The smallest client of a llorch-worker: sends one job and prints its text. What gets lost is not sent again;
+# dispatcher.py sends it again.
 # SPDX-License-Identifier: Apache-2.0
 import zmq
 ctx = zmq.Context(); ev = ctx.socket(zmq.PULL); ev.bind("tcp://127.0.0.1:5600")

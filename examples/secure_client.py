@@ -1,4 +1,4 @@
-# client.py with keys, as it is needed beyond one machine: it lets only its worker in and sends jobs only to it.
+# client.py with keys, for a worker on another machine: only this worker may connect, and only this worker gets the job.
 # Make the keys with `llorch-worker keys client` and `llorch-worker keys worker`: docs/security.md.
 # SPDX-License-Identifier: Apache-2.0
 import zmq, zmq.auth

@@ -47,7 +47,7 @@ struct Piece: Sendable {
             Piece("tokenize-english-64-KiB", dependsOnLevel: false) { _ in
                 try tokenize(
                     Array(
-                        ReadOnlyFile.contents(
+                        ModelFile.contents(
                             of: "models/shakespeare/validation.txt", limit: 1 << 20
                         )
                         .prefix(1 << 16)))

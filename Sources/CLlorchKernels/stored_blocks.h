@@ -1,10 +1,8 @@
 // From blocks as GGUF files store them to units of packed weights. Where the unit holds the same blocks, their bytes
 // only move; all other pairs go through floats, which hold every stored value exactly.
 // Layouts: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h. The readable twin of the widening:
-// LlorchEngine/ModelFile/ElementEncoding+widening.swift.
+// LlorchEngine/ModelFile/StoredFormat+widening.swift.
 // SPDX-License-Identifier: Apache-2.0
-
-enum { Q8_0_BYTES = 34, Q4_0_BYTES = 18, Q6_K_BYTES = 210, Q6_K_VALUES = 256 };
 
 // Any half, infinities and NaN too: a file may hold them.
 INLINE float widen_half(const uint8_t *p) {
@@ -21,12 +19,12 @@ INLINE float widen_half(const uint8_t *p) {
 // The 32 values from k on of one stored row.
 INLINE void widen_stored(llk_stored kind, const uint8_t *row, ptrdiff_t k, float *w) {
     if (kind == LLK_STORED_Q8_0) {
-        const uint8_t *block = row + k / LLK_UNIT * Q8_0_BYTES;
+        const uint8_t *block = row + k / LLK_UNIT * LLK_Q8_0_BYTES;
         const float scale = widen_half(block);
         for (int i = 0; i < LLK_UNIT; i++) w[i] = scale * (float)(int8_t)block[2 + i];
     } else if (kind == LLK_STORED_Q4_0) {
         // A byte holds a value of the first half in its low bits and one of the second in its high ones, 8 too large.
-        const uint8_t *block = row + k / LLK_UNIT * Q4_0_BYTES;
+        const uint8_t *block = row + k / LLK_UNIT * LLK_Q4_0_BYTES;
         const float scale = widen_half(block);
         for (int i = 0; i < LLK_UNIT / 2; i++) {
             w[i] = scale * (float)((block[2 + i] & 15) - 8);
@@ -35,8 +33,8 @@ INLINE void widen_stored(llk_stored kind, const uint8_t *row, ptrdiff_t k, float
     } else {
         // The low four bits of 256 values, their upper two, 16 sub-scales of 16 values, scale; values are 32 too
         // large. Of each 128 values the first and third 32 share the bytes of their low bits, as do the others.
-        const uint8_t *block = row + k / Q6_K_VALUES * Q6_K_BYTES;
-        const ptrdiff_t half = k % Q6_K_VALUES / 128, quarter = k % 128 / LLK_UNIT;
+        const uint8_t *block = row + k / LLK_Q6_K_VALUES * LLK_Q6_K_BYTES;
+        const ptrdiff_t half = k % LLK_Q6_K_VALUES / 128, quarter = k % 128 / LLK_UNIT;
         const uint8_t *low = block + 64 * half + 32 * (quarter & 1);
         const uint8_t *high = block + 128 + 32 * half;
         const int8_t *subscales = (const int8_t *)block + 192 + 8 * half + 2 * quarter;
@@ -72,7 +70,7 @@ INLINE uint32_t without_minus_128(uint32_t word) {
 // Words of four bytes go to [word][PANEL]; `bits` per value are as many words a block.
 INLINE void move_blocks(const int bits, const uint8_t *rows, ptrdiff_t row_bytes, ptrdiff_t k, ptrdiff_t n,
                         char *unit) {
-    const ptrdiff_t block_bytes = bits == 8 ? Q8_0_BYTES : Q4_0_BYTES;
+    const ptrdiff_t block_bytes = bits == 8 ? LLK_Q8_0_BYTES : LLK_Q4_0_BYTES;
     const uint32_t offset = bits == 8 ? Q8_OFFSET * 0x01010101u : 0;
     if (n < PANEL) {
         memset(unit, 0, SCALE_BYTES);

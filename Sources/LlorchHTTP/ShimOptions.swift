@@ -1,19 +1,19 @@
-// What the shim is told at its start, as values. Read from arguments in LlorchHTTPShim.swift.
+// What the shim is told at its start, as values. How arguments become these: ShimArguments.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchQueue
 
 package struct ShimOptions: Sendable {
     package var host = "127.0.0.1"
-    /// 0 lets the system choose.
+    /// The port to listen on; 0 lets the system choose.
     package var port = 3_000
-    /// Names by which clients may address this server, beside `localhost`, `host` and numeric addresses.
+    /// Names by which clients may address this server, besides `localhost`, `host` and numeric addresses.
     package var allowedHosts: [String] = []
-    /// What clients must show; nil lets in whoever reaches the port.
+    /// What clients must show; nil lets in every client that reaches the port.
     package var token: AccessToken?
     package var queue: QueueService.Options
-    /// Milliseconds that open streams may still take after SIGTERM.
-    package var drainTimeout: Int64 = 5_000
+    /// How long open streams may still take after SIGTERM.
+    package var drainTimeout = Duration.seconds(5)
     package var timing = ResponseStream.Timing()
 
     package init(events: QueueEndpoint) {

@@ -1,49 +1,33 @@
-// Paths and methods, exactly as the contract has them: another path is 404 without a body, another
-// method 405 with `Allow`, a trailing slash another path. Hummingbird's router ignores the slash.
+// Paths and methods: another path is 404 without a body, another method 405 with `Allow`. A path with a trailing
+// slash is another path, so Hummingbird's router, which ignores the slash, is not used.
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
 import HTTPTypes
-package import Hummingbird
+package import HummingbirdCore
 import LlorchLog
 import LlorchProtocol
 import LlorchSystem
-package import Logging
+import Logging
 package import NIOCore
 
-/// What a route knows of its request beside the request.
-package struct ShimContext: InitializableFromSource, Sendable {
-    package let channel: any Channel
-    package var logger: Logger
-    /// From the request where it is valid, else made here.
-    package var correlationID = ""
-
-    package init(source: ApplicationRequestContextSource) {
-        channel = source.channel
-        logger = source.logger
-    }
-}
-
 /// The whole HTTP interface.
-package struct ShimResponder: HTTPResponder {
-    package typealias Context = ShimContext
-
-    let execute: ExecuteRoute
+package struct ShimResponder: Sendable {
+    let execute: JobRoute
     let cancel: CancelRoute
     let health: HealthRoute
     let metrics: MetricsRoute
     let hosts: HostRule
     let token: AccessToken?
+    let logger: Logger
 
-    /// Asked by whoever watches over processes, and of no worth to anyone else.
+    /// Asked by programs that watch over processes; the answers are of no worth to anyone else.
     private static let openPaths: Set<String> = ["/health", "/livez"]
     private static let correlationHeader = HTTPField.Name("X-Correlation-ID")
 
-    package func respond(to request: Request, context: ShimContext) async throws -> Response {
-        var context = context
-        context.correlationID = Self.correlationID(of: request)
-        context.logger[metadataKey: "hb.request.id"] = nil
-        context.logger[metadataKey: "correlation_id"] = "\(context.correlationID)"
+    package func respond(to request: Request, on channel: any Channel) async throws -> Response {
+        let context = RequestContext(
+            channel: channel, logger: logger, correlationID: Self.correlationID(of: request))
         var response: Response
         do {
             response = try await route(request, context)
@@ -55,13 +39,14 @@ package struct ShimResponder: HTTPResponder {
                     "code": "\(refusal.failure.code.rawValue)",
                 ])
             metrics.metrics.refused(refusal.failure.code)
-            response = refusal.response
+            // There is one dialect so far, and its errors are those of every path.
+            response = execute.dialect.response(to: refusal)
         }
         if let name = Self.correlationHeader { response.headers[name] = context.correlationID }
         return response
     }
 
-    private func route(_ request: Request, _ context: ShimContext) async throws -> Response {
+    private func route(_ request: Request, _ context: RequestContext) async throws -> Response {
         if let refusal = hosts.refusal(of: request.head.authority) { throw refusal }
         let path = request.uri.path
         if !Self.openPaths.contains(path),
@@ -91,7 +76,7 @@ package struct ShimResponder: HTTPResponder {
         Response(status: .methodNotAllowed, headers: [.allow: methods])
     }
 
-    /// The decoded rest of `/cancel/…`, where it is one segment of valid UTF-8.
+    /// The decoded rest of `/cancel/…`; nil unless the rest is one segment of valid UTF-8.
     static func jobID(inPath path: String) -> String? {
         let prefix = "/cancel/"
         guard path.hasPrefix(prefix) else { return nil }
@@ -100,7 +85,7 @@ package struct ShimResponder: HTTPResponder {
         return percentDecoded(segment)
     }
 
-    /// Nil for a `%` without two hexadecimal digits and for what is then not UTF-8.
+    /// Nil for a `%` without two hexadecimal digits, and for bytes that are not UTF-8.
     private static func percentDecoded(_ text: Substring) -> String? {
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]

@@ -23,6 +23,11 @@ package struct Descriptor: ~Copyable, Sendable {
         }
     }
 
+    /// Opens `path` for reading and writing; a file that does not exist is created for its owner only.
+    package init(openingOrCreating path: String) throws(SystemError) {
+        try self.init(opening: path, O_RDWR | O_CREAT, mode: 0o600)
+    }
+
     deinit { close(rawValue) }
 
     /// What fstat(2) says of the file.
@@ -79,6 +84,16 @@ package struct Descriptor: ~Copyable, Sendable {
             done += count
         }
         return done
+    }
+
+    /// The bytes from byte `offset` on, `count` of them or as many as the file has.
+    package func bytes(at offset: Int, count: Int) throws(SystemError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var span = bytes.mutableSpan
+        let held = try unsafe span.withUnsafeMutableBytes { buffer throws(SystemError) in
+            try unsafe read(at: offset, into: buffer)
+        }
+        return Array(bytes.prefix(held))
     }
 
     /// Bytes that one call of the system reads at most, so that a signal is not kept waiting long.

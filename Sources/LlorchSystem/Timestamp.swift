@@ -19,6 +19,13 @@ package enum Timestamp {
             + clock.map { padded($0, to: 2) }.joined(separator: ":") + ".\(milliseconds)Z"
     }
 
+    /// Time since 1970-01-01T00:00:00Z, without leap seconds.
+    package static func sinceEpoch() -> Duration {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
+
     private static func padded(_ value: Int, to width: Int) -> String {
         let digits = String(value)
         return String(repeating: "0", count: max(0, width - digits.count)) + digits

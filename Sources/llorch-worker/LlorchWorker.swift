@@ -1,9 +1,9 @@
-// @main: arguments in, one command run, an exit code out. What the commands do is in Commands/.
+// The program: its commands, its version, its exit codes. Their arguments are in Commands/, what they do is in
+// LlorchWorker/Commands.
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import Glibc
-import LlorchSystem
+import LlorchCommandLine
 
 @main
 struct LlorchWorker: ParsableCommand {
@@ -22,6 +22,7 @@ struct LlorchWorker: ParsableCommand {
             EXIT CODES
               0  done, or a clean shutdown    1  it could not be done    2  bad command line
             """,
+        version: Program.version(of: "llorch-worker"),
         subcommands: [
             ServeCommand.self, GenerateCommand.self, TokenizeCommand.self,
             DetokenizeCommand.self, PerplexityCommand.self, BenchCommand.self,
@@ -29,23 +30,5 @@ struct LlorchWorker: ParsableCommand {
         ],
         defaultSubcommand: ServeCommand.self)
 
-    /// ArgumentParser would exit with 64 for a bad command line; orchestrators expect 2.
-    static func main() {
-        do {
-            var command = try parseAsRoot()
-            try command.run()
-        } catch {
-            let code = exitCode(for: error)
-            switch code {
-            case .success:
-                exit(withError: error)
-            case .validationFailure:
-                Output.standardError(fullMessage(for: error) + "\n")
-                Glibc.exit(2)
-            default:
-                if !(error is ExitCode) { Output.standardError("error: \(error)\n") }
-                Glibc.exit(1)
-            }
-        }
-    }
+    static func main() { Program.run(Self.self) }
 }

@@ -23,8 +23,12 @@ import Testing
         ("LlorchEngine/Cache/A.swift", "import CLlorchKernels"),
         ("LlorchEngine/Tensor/A.swift", "package import LlorchProtocol"),
         ("LlorchEngine/Model/A.swift", "import Foundation"),
-        ("LlorchEngine/Backend/A.swift", "import Logging"),
+        ("LlorchEngine/ModelFile/A.swift", "import Glibc"),
+        ("LlorchEngine/Tokenizer/A.swift", "import Glibc"),
+        ("LlorchEngine/Generation/A.swift", "import Glibc"),
+        ("LlorchEngine/Measurement/A.swift", "import Logging"),
         ("LlorchEngine/New/A.swift", ""),
+        ("LlorchEngine/A.swift", "public import Glibc"),
         ("LlorchSystem/A.swift", "import LlorchProtocol"),
         ("LlorchSystem/A.swift", "import Logging"),
         ("LlorchJSON/A.swift", "import LlorchSystem"),
@@ -36,11 +40,26 @@ import Testing
         ("LlorchQueue/Dispatcher/A.swift", "@preconcurrency import CZMQ"),
         ("LlorchQueue/Worker/A.swift", "import Glibc"),
         ("LlorchLog/A.swift", "import LlorchProtocol"),
-        ("LlorchWorker/A.swift", "import ArgumentParser"),
+        ("LlorchWorker/A.swift", ""),
+        ("LlorchWorker/Heart/A.swift", "import LlorchQueue"),
+        ("LlorchWorker/Heart/A.swift", "import Glibc"),
+        ("LlorchWorker/Link/A.swift", "import LlorchEngine"),
+        ("LlorchWorker/Loop/A.swift", "import LlorchJSON"),
+        ("LlorchWorker/Commands/A.swift", "import ArgumentParser"),
         ("LlorchHTTP/A.swift", "internal import LlorchEngine"),
         ("LlorchHTTP/A.swift", "import Glibc"),
-        ("llorch-worker/A.swift", "import NIOCore"),
+        ("LlorchHTTP/Server/A.swift", "import Hummingbird"),
+        ("LlorchHTTP/Streams/A.swift", "import NIOCore"),
+        ("LlorchHTTP/Streams/A.swift", "import LlorchJSON"),
+        ("LlorchHTTP/Queue/A.swift", "package import HTTPTypes"),
+        ("LlorchHTTP/Queue/A.swift", "import HummingbirdCore"),
+        ("LlorchHTTP/Dialects/Execute/A.swift", "import ArgumentParser"),
+        ("LlorchCommandLine/A.swift", "import LlorchWorker"),
+        ("LlorchCommandLine/A.swift", "import Glibc"),
+        ("llorch-worker/A.swift", "import LlorchEngine"),
         ("llorch-http-shim/A.swift", "internal import LlorchEngine"),
+        ("llorch-http-shim/A.swift", "import LlorchQueue"),
+        ("llorch-http-shim/A.swift", "import Logging"),
     ])
     func aForbiddenImportIsFound(path: String, line: String) {
         let file = SourceFile(path: "Sources/\(path)", text: "// Head.\n\n\(line)\n")
@@ -53,8 +72,11 @@ import Testing
 
     @Test(arguments: [
         ("Tensor", "KVCache"), ("Cache", "TransformerBlock"), ("Layers", "GPT2"),
-        ("Layers", "ModelDirectory"), ("Model", "Tokenizer"), ("Model", "CPUBackend"),
+        ("Layers", "ModelDirectory"), ("Model", "ModelDirectory"), ("Model", "Tokenizer"),
+        ("Model", "CPUBackend"), ("ModelFile", "Sampler"), ("ModelFile", "Tokenizer"),
         ("Sampling", "Tokenizer"), ("Tokenizer", "Sampler"), ("ModelFile", "CPUBackend"),
+        ("Generation", "PerplexityMeasurement"), ("Measurement", "CPUBackend"),
+        ("Generation", "LanguageModel"),
     ])
     func aTypeFromTheRightIsFound(folder: String, type: String) {
         let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
@@ -70,6 +92,29 @@ import Testing
     func oneSideOfTheQueueThatUsesTheOtherIsFound(folder: String, type: String) {
         let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
         let file = SourceFile(path: "Sources/LlorchQueue/\(folder)/Planted.swift", text: text)
+        #expect(Rules.folderViolations(sources + [file]).count == 1)
+    }
+
+    @Test(arguments: [
+        ("Heart", "WorkerLink"), ("Link", "WorkerLoop"), ("Loop", "ServeCall"),
+        ("Commands", "BootNumber"),
+    ])
+    func aRoomOfTheWorkerThatUsesALaterOneIsFound(folder: String, type: String) {
+        let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
+        let file = SourceFile(path: "Sources/LlorchWorker/\(folder)/Planted.swift", text: text)
+        #expect(Rules.folderViolations(sources + [file]).count == 1)
+    }
+
+    @Test(arguments: [
+        ("Streams", "ServerSentEvent"), ("Streams", "QueueService"), ("Streams", "Refusal"),
+        ("Queue", "ExecuteDialect"), ("Queue", "Dialect"), ("Queue", "MetricsRoute"),
+        ("Server", "QueueService"), ("Access", "ResponseStream"), ("Dialects", "ExecuteDialect"),
+        ("Dialects/Execute", "HealthRoute"), ("Health", "ServerSentEvent"),
+        ("Metrics", "HealthRoute"), ("New", "HealthRoute"),
+    ])
+    func aRoomOfTheHTTPServerThatUsesAnotherIsFound(folder: String, type: String) {
+        let text = "struct Planted {\n    var member: [\(type)]  // \(type)\n}\n"
+        let file = SourceFile(path: "Sources/LlorchHTTP/\(folder)/Planted.swift", text: text)
         #expect(Rules.folderViolations(sources + [file]).count == 1)
     }
 
@@ -92,9 +137,8 @@ import Testing
 
     @Test(arguments: [
         "unsafe f()", "a.withUnsafeBytes { $0 }", "let p: UnsafeRawPointer",
-        "unsafeBitCast(a, to: B)",
-        "span.unsafeLoadUnaligned(as: C.self)", "Span(_unsafeElements: a)", "let p: OpaquePointer",
-        "nonisolated(unsafe) var a = 0",
+        "a.unsafeLoad(as: B.self)", "unsafeBitCast(a, to: B)", "Span(_unsafeElements: a)",
+        "let p: OpaquePointer", "nonisolated(unsafe) var a = 0",
     ])
     func unsafeCodeElsewhereIsFound(line: String) {
         let file = SourceFile(path: "Sources/LlorchEngine/Layers/A.swift", text: line)
@@ -133,6 +177,20 @@ import Testing
             }
         }
         #expect(unused == [])
+    }
+
+    @Test func onlyThePublicFaceIsPublic() {
+        #expect(sources.flatMap(Rules.publicViolations) == [])
+        let isPublic = Rules.publicFace.filter { name in
+            sources.contains {
+                $0.path == "Sources/\(name)" && $0.lines.contains { $0.contains("public ") }
+            }
+        }
+        #expect(isPublic == Rules.publicFace)
+        let file = SourceFile(
+            path: "Sources/LlorchEngine/Model/A.swift", text: "public struct A {}\n// public face\n"
+        )
+        #expect(Rules.publicViolations(file).count == 1)
     }
 
     @Test func filesAreShort() throws {

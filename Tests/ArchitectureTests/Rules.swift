@@ -17,57 +17,80 @@ enum Rules {
         "LlorchSystem": ["Glibc", "Synchronization"],
         "LlorchJSON": [],
         "LlorchProtocol": ["LlorchJSON"],
+        // The public face: files directly in the target.
+        "LlorchEngine/": ["LlorchProtocol", "Synchronization"],
         // The kernels are C; pages for large matrices come from the system.
         "LlorchEngine/Tensor": ["CLlorchKernels", "Glibc"],
         "LlorchEngine/Cache": [],
         "LlorchEngine/Layers": [],
         "LlorchEngine/Model": [],
         "LlorchEngine/Sampling": [],
-        "LlorchEngine/ModelFile": ["LlorchJSON", "LlorchProtocol", "Glibc"],
-        "LlorchEngine/Tokenizer": ["LlorchJSON", "LlorchProtocol", "Glibc"],
-        // exp(3) and log(3).
-        "LlorchEngine/Backend": ["LlorchProtocol", "LlorchSystem", "Glibc"],
+        "LlorchEngine/ModelFile": ["LlorchJSON", "LlorchSystem"],
+        "LlorchEngine/Tokenizer": ["LlorchJSON", "LlorchProtocol", "LlorchSystem"],
+        "LlorchEngine/Generation": ["LlorchProtocol", "LlorchSystem"],
+        // exp(3) and log(3): perplexities are compared with those of other programs, never token by token.
+        "LlorchEngine/Measurement": ["LlorchProtocol", "LlorchSystem", "Glibc"],
         "LlorchQueue/ZMQ": ["CZMQ", "Glibc", "LlorchSystem"],
         "LlorchQueue/Addresses": ["LlorchSystem"],
         "LlorchQueue/Records": ["LlorchProtocol"],
         "LlorchQueue/Dispatcher": ["LlorchProtocol", "LlorchSystem"],
         "LlorchQueue/Worker": ["LlorchProtocol", "LlorchSystem"],
         "LlorchLog": ["LlorchSystem", "Logging"],
-        "LlorchWorker": [
+        "LlorchWorker/Heart": ["LlorchProtocol", "LlorchSystem", "Logging"],
+        "LlorchWorker/Link": [
+            "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
+        ],
+        "LlorchWorker/Loop": [
             "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
-            "Logging", "Glibc",
+            "Logging",
+        ],
+        "LlorchWorker/Commands": [
+            "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+            "LlorchSystem", "Logging",
+        ],
+        // What waits for clients, and the queue's thread: neither HTTP nor the network.
+        "LlorchHTTP/Streams": ["LlorchProtocol", "LlorchQueue", "Synchronization"],
+        "LlorchHTTP/Queue": [
+            "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
+            "ServiceLifecycle",
+            "Synchronization",
         ],
         "LlorchHTTP": [
             "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
-            "FoundationEssentials", "HTTPTypes", "Hummingbird", "HummingbirdCore", "NIOCore",
+            "FoundationEssentials", "HTTPTypes", "HummingbirdCore", "NIOCore", "NIOHTTP1",
             "NIOPosix", "ServiceLifecycle", "Synchronization", "UnixSignals",
         ],
-        "llorch-worker": [
-            "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
-            "LlorchSystem", "LlorchWorker", "ArgumentParser", "Logging", "Glibc",
+        "LlorchCommandLine": [
+            "ArgumentParser", "LlorchLog", "LlorchQueue", "LlorchSystem", "Logging",
         ],
-        "llorch-http-shim": [
-            "LlorchHTTP", "LlorchLog", "LlorchQueue", "LlorchSystem", "ArgumentParser", "Logging",
-            "Glibc", "NIOCore", "ServiceLifecycle", "UnixSignals",
-        ],
+        "llorch-worker": ["ArgumentParser", "LlorchCommandLine", "LlorchWorker"],
+        "llorch-http-shim": ["ArgumentParser", "LlorchCommandLine", "LlorchHTTP"],
     ]
 
-    /// Which folders of the engine a folder may use the types of.
+    /// The folders of the engine, in order.
     ///
-    /// `Tensor → Cache → Layers → Model → Backend`; files, tokens and sampling join where they are needed.
-    static let folders: [String: Set<String>] = [
-        "Tensor": [],
-        "Cache": ["Tensor"],
-        "Layers": ["Tensor", "Cache"],
+    /// A folder uses the types only of folders to its left. Files directly in the target may use all.
+    static let engineFolders = [
+        "Tensor", "Cache", "Layers", "Model", "ModelFile", "Sampling", "Tokenizer", "Generation",
+        "Measurement",
+    ]
+
+    /// Folders that use fewer than all folders to their left: numbers do not know text, text does not know numbers,
+    /// and a measurement runs no job.
+    static let narrowFolders: [String: Set<String>] = [
         "Sampling": ["Tensor"],
         "Tokenizer": ["ModelFile"],
-        // Its files name the sizes and fill the matrices of a model.
-        "ModelFile": ["Model", "Layers"],
-        "Model": ["Tensor", "Cache", "Layers", "ModelFile"],
-        "Backend": [
-            "Tensor", "Cache", "Layers", "Model", "ModelFile", "Tokenizer", "Sampling",
-        ],
+        "Measurement": ["Tensor", "Cache", "Layers", "Model", "Tokenizer"],
     ]
+
+    /// Which folders of the engine a folder may use the types of; files directly in the target use all.
+    static let folders: [String: Set<String>] = {
+        var folders = ["": Set(engineFolders)]
+        for (place, folder) in engineFolders.enumerated() {
+            folders[folder] = narrowFolders[folder] ?? Set(engineFolders[..<place])
+        }
+        return folders
+    }()
 
     /// Which folders of the queue a folder may use the types of.
     ///
@@ -81,42 +104,69 @@ enum Rules {
         "Worker": ["Records"],
     ]
 
+    /// Which folders of the worker a folder may use the types of.
+    ///
+    /// `Heart → Link → Loop → Commands`: what the worker tells of itself, its sockets, its life, its program.
+    static let workerFolders: [String: Set<String>] = [
+        "Heart": [],
+        "Link": ["Heart"],
+        "Loop": ["Heart", "Link"],
+        "Commands": ["Link", "Loop"],
+    ]
+
+    /// Which folders of the HTTP server a folder may use the types of; what lies in none wires them all.
+    ///
+    /// Streams and queue know no dialect, so that a second one needs nothing of them.
+    static let httpFolders: [String: Set<String>] = [
+        "Streams": [],
+        "Queue": ["Streams"],
+        // Connections, requests and refusals; it knows no job.
+        "Server": [],
+        "Access": ["Server"],
+        "Dialects": ["Server", "Streams", "Queue"],
+        "Dialects/Execute": ["Dialects", "Server", "Streams", "Queue"],
+        "Health": ["Server", "Queue"],
+        "Metrics": ["Server", "Queue"],
+        "": [
+            "Access", "Dialects", "Dialects/Execute", "Health", "Metrics", "Queue", "Server",
+            "Streams",
+        ],
+    ]
+
     /// Where code may touch memory without the compiler's protection, and why.
     static let unsafeCode: Set<String> = [
         "LlorchSystem",  // the calls of the operating system
         "LlorchEngine/Tensor",  // owners of buffers, and calls into the kernels
+        // Numbers as bytes, read and digested without a copy.
+        "LlorchEngine/Model/GPT2Weights.swift",
+        "LlorchEngine/ModelFile/ContentDigest.swift",
+        "LlorchEngine/ModelFile/ModelFile.swift",
+        "LlorchEngine/ModelFile/StoredTensor.swift",
         "LlorchQueue/ZMQ",  // libzmq
-        "LlorchEngine/ModelFile/ContentDigest.swift",  // words at any address
-        "LlorchEngine/ModelFile/ReadOnlyFile.swift",  // read(2)
-        "LlorchEngine/Tokenizer/TokenizerFile.swift",  // strerror(3)
         "LlorchJSON/JSONValue.swift",  // the bytes of a string, hashed
-        "LlorchWorker/BootNumber.swift",  // read(2), write(2)
-        "llorch-worker/Commands/ModelOptions.swift",  // readlink(2)
-        "llorch-worker/Commands/BenchSession.swift",  // getrusage(2)
     ]
 
     /// Where the C library may be called, and why there: everything else goes through `LlorchSystem`.
     static let systemCalls: [String: String] = [
         "LlorchSystem": "the calls of the operating system",
         "LlorchQueue/ZMQ": "errno, which libzmq leaves, and the modes of key files",
-        "LlorchEngine/Tensor/Matrix.swift": "pages for large matrices: madvise(2)",
-        "LlorchEngine/Backend/PerplexityMeasurement.swift": "exp(3) and log(3)",
-        "LlorchEngine/ModelFile/ReadOnlyFile.swift": "read(2)",
-        "LlorchEngine/Tokenizer/TokenizerFile.swift": "strerror(3)",
-        "LlorchWorker/BootNumber.swift": "read(2) and write(2)",
-        "LlorchWorker/RunningNote.swift": "pread(2) and pwrite(2)",
-        "LlorchWorker/Stub/CrashPoint.swift": "kill(2)",
-        "LlorchWorker/Stub/StubBackend.swift": "usleep(3)",
-        "llorch-worker/LlorchWorker.swift": "exit(3)",
-        "llorch-worker/Commands/BenchSession.swift": "getrusage(2)",
-        "llorch-worker/Commands/ModelOptions.swift": "readlink(2)",
-        "llorch-http-shim/LlorchHTTPShim.swift": "exit(3)",
+        "LlorchEngine/Tensor/Matrix.swift": "pages for large matrices: mmap(2), madvise(2)",
+        "LlorchEngine/Measurement": "exp(3) and log(3)",
+    ]
+
+    /// What other packages may use.
+    static let publicFace: Set<String> = [
+        "LlorchEngine/LanguageModel.swift", "LlorchEngine/Generation.swift",
+        "LlorchEngine/LanguageModelError.swift",
     ]
 
     static let maximumLength = 400
 
     static func importViolations(_ file: SourceFile) -> [Violation] {
-        let place = imports["\(file.target)/\(file.folder)"] ?? imports[file.target]
+        let place =
+            imports["\(file.target)/\(file.innerFolder)"] ?? imports[
+                "\(file.target)/\(file.folder)"]
+            ?? imports[file.target]
         guard let allowed = place else {
             return [Violation(file, line: 1, "no rule says what this folder may import")]
         }
@@ -129,22 +179,29 @@ enum Rules {
     static func folderViolations(_ files: [SourceFile]) -> [Violation] {
         folderViolations(files, target: "LlorchEngine", folders)
             + folderViolations(files, target: "LlorchQueue", queueFolders)
+            + folderViolations(files, target: "LlorchWorker", workerFolders)
+            + folderViolations(files, target: "LlorchHTTP", httpFolders)
     }
 
     private static func folderViolations(
         _ files: [SourceFile], target: String, _ folders: [String: Set<String>]
     ) -> [Violation] {
         let files = files.filter { $0.target == target }
+        func room(of file: SourceFile) -> String {
+            folders[file.innerFolder] == nil ? file.folder : file.innerFolder
+        }
         var home: [String: String] = [:]
-        for file in files { for name in file.declaredTypes { home[name] = file.folder } }
+        for file in files { for name in file.declaredTypes { home[name] = room(of: file) } }
         return files.flatMap { file -> [Violation] in
-            guard let allowed = folders[file.folder] else {
+            let here = room(of: file)
+            guard let allowed = folders[here] else {
                 return [Violation(file, line: 1, "no rule says what this folder may use")]
             }
             return file.capitalizedWords.compactMap { word, line in
-                guard let owner = home[word], owner != file.folder, !allowed.contains(owner)
+                guard let owner = home[word], owner != here, !allowed.contains(owner)
                 else { return nil }
-                return Violation(file, line: line, "\(file.folder) must not use \(owner)'s \(word)")
+                let whose = owner.isEmpty ? "the public face" : owner
+                return Violation(file, line: line, "\(here) must not use \(word) of \(whose)")
             }
         }
     }
@@ -179,6 +236,13 @@ enum Rules {
         return words(in: file, matching: /\b_*unsafe\w*|\b\w*Unsafe\w*|\bOpaquePointer\b/) {
             "\($0) outside the list of files that may use it"
         }
+    }
+
+    /// `public` is for the few files that other packages may use; all else is `package` or narrower.
+    static func publicViolations(_ file: SourceFile) -> [Violation] {
+        let name = file.path.split(separator: "/").dropFirst().joined(separator: "/")
+        guard !publicFace.contains(name) else { return [] }
+        return words(in: file, matching: /\bpublic (?!import\b)/) { "\($0)outside the public face" }
     }
 
     static func lengthViolations(_ file: SourceFile) -> [Violation] {

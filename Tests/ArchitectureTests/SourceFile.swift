@@ -24,6 +24,11 @@ struct SourceFile: Sendable, CustomStringConvertible {
     /// `Tensor` of the path above; empty for a file that lies directly in its target.
     var folder: String { path.split(separator: "/").count > 3 ? component(2) : "" }
 
+    /// `Dialects/Execute` of a file two folders below its target; like `folder` of one that is not.
+    var innerFolder: String {
+        path.split(separator: "/").dropFirst(2).dropLast().joined(separator: "/")
+    }
+
     /// Lines of the file; the empty text behind the last line's end is none.
     var length: Int { lines.last == "" ? lines.count - 1 : lines.count }
 

@@ -13,13 +13,15 @@ import sys
 
 import pytest
 
-from harness import PATIENCE, ROOT, Dispatcher, Worker, run
+from harness import PATIENCE, Dispatcher, Worker, run
+from PythonSupport.programs import ROOT, binaries
+from shim import Shim
 
 GPT2_TOKENIZER = ROOT / "Tests/Fixtures/gpt2-tokenizer"
 
 
 def _binary(name):
-    path = pathlib.Path(os.environ.get("LLORCH_BIN_DIR", ROOT / ".build/release")) / name
+    path = binaries() / name
     if not os.access(path, os.X_OK):
         pytest.exit(f"{path} is not there: swift build -c release --product {name}", returncode=1)
     return path
@@ -28,6 +30,12 @@ def _binary(name):
 @pytest.fixture(scope="session")
 def worker_binary():
     return _binary("llorch-worker")
+
+
+@pytest.fixture(scope="session")
+def stub_binary():
+    """The worker's library with an engine whose every token is known, and with places to crash at."""
+    return _binary("stub-worker")
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +64,7 @@ def make_model(tmp_path_factory):
             subprocess.run(
                 [sys.executable, ROOT / "scripts/make-random-model", directory,
                  "--tokenizer", GPT2_TOKENIZER, *arguments],
-                check=True, timeout=300, stdout=subprocess.DEVNULL)
+                check=True, timeout=900, stdout=subprocess.DEVNULL)
             made[arguments] = directory
         return made[arguments]
 
@@ -89,7 +97,7 @@ def start(request, tmp_path):
 
     yield begin
     for process in reversed(started):
-        process.stop()
+        process.kill()
     if getattr(request.node, "failed", False):
         for process in started:
             print(f"--- {process.log_path.name}\n{process.tail()}")
@@ -127,6 +135,22 @@ def worker(start_worker, dispatcher, tiny_model):
     worker = start_worker(tiny_model)
     dispatcher.attach(worker)
     return worker
+
+
+@pytest.fixture
+def shim(start, shim_binary):
+    return start(Shim, shim_binary)
+
+
+@pytest.fixture
+def serve(start, worker_binary, shim):
+    """A function that starts a worker of the shim."""
+
+    def begin(model, name, ports=None):
+        return start(Worker, worker_binary, name=name, events_port=shim.events_port, model=model,
+                     ports=ports)
+
+    return begin
 
 
 @pytest.fixture(scope="session")

@@ -1,104 +1,53 @@
-"""Processes, ports and sockets for the tests: what a dispatcher has, with every wait bounded.
+"""Processes and sockets for the tests: what a dispatcher has, with every wait bounded.
 
 No expectation about the worker stands here but the event grammar; those are in the tests.
 """
 # SPDX-License-Identifier: Apache-2.0
 
-import collections
 import itertools
 import json
 import os
-import pathlib
-import random
 import signal
-import socket
 import subprocess
 import time
 
 import zmq
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from PythonSupport import programs
+from PythonSupport.ports import free_ports
+from PythonSupport.programs import PATIENCE, ROOT, serve_command
+
 TERMINAL = ("end", "error")
-# Longer than anything here takes on a busy machine with two cores, shorter than anyone's patience.
-PATIENCE = 60.0
+# A thousand tokens of GPT-2's vocabulary.
+LONG_PROMPT = " the" * 1000
 
 
-_given = collections.deque(maxlen=4000)
-
-
-def free_ports(count):
-    """Ports below 32768, above which a reconnecting peer may be given them as its own.
-
-    None that was given lately: it may be about to be bound.
-    """
-    ports = []
-    for port in random.SystemRandom().sample(range(20000, 32000), 8000):
-        if port in _given:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        ports.append(port)
-        _given.append(port)
-        if len(ports) == count:
-            return ports
-    raise AssertionError(f"no {count} free ports from 20000 to 32000")
-
-
-class Process:
-    """A program of ours with its output in a file, or in `output`; ends with the test that started it."""
+class Process(programs.Process):
+    """A program of ours that runs from now on; ends with the test that started it."""
 
     def __init__(self, command, log, output=None):
-        self.log_path = pathlib.Path(log)
-        with open(self.log_path, "wb") as file:
-            self.popen = subprocess.Popen(
-                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output or file,
-                stderr=subprocess.STDOUT, cwd=ROOT,
-            )
-
-    @property
-    def log(self):
-        return self.log_path.read_text(encoding="utf-8", errors="replace")
-
-    def is_running(self):
-        return self.popen.poll() is None
-
-    def signal(self, number):
-        self.popen.send_signal(number)
+        super().__init__(command, log, output=output)
+        self.start()
 
     def wait(self, seconds=PATIENCE):
         """The exit code."""
-        try:
-            return self.popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {seconds} s; its log ends\n{self.tail()}")
-
-    def stop(self):
-        if self.is_running():
-            self.popen.kill()
-        self.popen.wait(PATIENCE)
-
-    def tail(self, lines=20):
-        return "\n".join(self.log.splitlines()[-lines:])
+        code = self.ended(seconds)
+        assert code is not None, f"still running after {seconds} s; its log ends\n{self.tail()}"
+        return code
 
 
 class Worker(Process):
-    """`llorch-worker serve` on addresses of its own."""
+    """A worker on addresses of its own: llorch-worker, or stub-worker, whose every token is known."""
 
     def __init__(self, binary, log, *, name, events_port, model=None, ports=None, arguments=(),
                  output=None):
         self.name = name
         self.jobs_port, self.control_port = ports or free_ports(2)
-        command = [
-            binary, "serve", "--worker-id", name,
-            "--jobs", f"bind:tcp://127.0.0.1:{self.jobs_port}",
-            "--control", f"bind:tcp://127.0.0.1:{self.control_port}",
-            "--events", f"connect:tcp://127.0.0.1:{events_port}",
-            *(["--model", model] if model else []), *arguments,
-        ]
-        super().__init__(command, log, output)
+        super().__init__(serve_command(
+            binary, name=name, jobs=f"bind:tcp://127.0.0.1:{self.jobs_port}",
+            control=f"bind:tcp://127.0.0.1:{self.control_port}",
+            events=f"connect:tcp://127.0.0.1:{events_port}",
+            arguments=[*(["--model", model] if model else []), *arguments]), log, output)
 
 
 class Dispatcher:
@@ -238,7 +187,7 @@ def assert_no_gaps(events):
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def run(binary, *arguments, input=None, seconds=300):
+def run(binary, *arguments, input=None, seconds=1800):
     """A command that ends by itself."""
     return subprocess.run(
         [str(binary), *map(str, arguments)], input=input, stdin=None if input else subprocess.DEVNULL,

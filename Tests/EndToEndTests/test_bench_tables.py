@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
-from harness import ROOT
+from PythonSupport.programs import ROOT
 
-sys.path.insert(0, str(ROOT / "scripts/support"))
+sys.path.insert(0, str(ROOT / "Tools"))
 
 from bench import comparison, limits, plan, report  # noqa: E402
 from bench.__main__ import undisturbed  # noqa: E402

@@ -49,7 +49,7 @@ def tokenize(worker_binary, gpt2_tokenizer_dir):
     def run(text):
         done = subprocess.run(
             [worker_binary, "tokenize", "--model", gpt2_tokenizer_dir, "--json"],
-            input=text.encode("utf-8"), stdout=subprocess.PIPE, check=True, timeout=120,
+            input=text.encode("utf-8"), stdout=subprocess.PIPE, check=True, timeout=600,
         )
         return json.loads(done.stdout)
 

@@ -3,7 +3,7 @@
 //
 // Computes every kernel of one level on seeded inputs and prints a digest of the result's bits per function, to be
 // compared with what another level, or a build for another processor, prints: no line may differ.
-// --cases prints a line per case of one function as well. Who compares is test_12_kernel_parity.py.
+// --cases prints a line per case of one function as well. Who compares is Tests/EndToEndTests/test_kernel_parity.py.
 // SPDX-License-Identifier: Apache-2.0
 
 #include <stdio.h>

@@ -105,7 +105,7 @@ struct FoundationCheckpointTests {
                     ended.continuation.yield("\(error)")
                 }
             }.start()
-            try await eventually { harness.shim.queue.directory.snapshot().workers.count == 1 }
+            try await eventually { harness.shim.queue.serving.snapshot().workers.count == 1 }
             try await body(harness)
             shutdown.request()
             let failure = await ended.stream.first { _ in true }

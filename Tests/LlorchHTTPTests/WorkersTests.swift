@@ -64,7 +64,7 @@ import Testing
         let whole = Script(pieces: ["a", "b", "c", "d"])
         try await Harness.run(
             [{ _ in Script(pieces: ["a", "b"], ending: .hold) }, { _ in whole }],
-            Harness.Settings(silence: 500)
+            Harness.Settings(silence: .milliseconds(500))
         ) { harness in
             try await StreamingClient.post(
                 "/execute", Harness.job("a"), port: harness.port
@@ -86,7 +86,8 @@ import Testing
     @Test func jobWithoutAnyWorkerLeftEndsWithAnError() async throws {
         try await Harness.run(
             [{ _ in .holding }],
-            Harness.Settings(silence: 500, workerPatience: 300)
+            Harness.Settings(
+                silence: .milliseconds(500), workerPatience: .milliseconds(300))
         ) { harness in
             try await StreamingClient.post(
                 "/execute", Harness.job("a"), port: harness.port
@@ -123,7 +124,7 @@ import Testing
             let json = health.json
             for (key, value) in [
                 "status": "healthy", "state": "idle", "model": "scripted", "quant_kind": "f32",
-                "tokenizer_kind": "hf-json", "memory_type": "cpu", "memory_architecture": "cpu",
+                "tokenizer_kind": "bpe", "memory_type": "cpu", "memory_architecture": "cpu",
                 "worker_type": "cpu", "protocol": "sse",
             ] {
                 #expect(json[key]?.asString == value, "\(key)")
@@ -146,57 +147,50 @@ import Testing
     @Test func healthFollowsTheWorkers() async throws {
         try await Harness.run([{ _ in .holding }]) { harness in
             let worker = harness.workers[0]
-            let directory = harness.shim.queue.directory
-            for state in [WorkerStatus.State.loading, .draining, .stalled] {
-                worker.say(state)
-                try await eventually { directory.snapshot().state == state.rawValue }
+            let serving = harness.shim.queue.serving
+            for (said, state) in [
+                (WorkerStatus.State.loading, Serving.State.loading), (.draining, .draining),
+                (.stalled, .stalled),
+            ] {
+                worker.say(said)
+                try await eventually { serving.snapshot().state == state }
                 let health = try await health(harness)
                 #expect(health.status == 503)
+                #expect(health.json["state"]?.asString == said.rawValue)
                 #expect(health.json["status"]?.asString == "unhealthy")
                 #expect(health.json["model_loaded"]?.asBool == false)
             }
             worker.say(.idle)
-            try await eventually { directory.snapshot().state == "idle" }
+            try await eventually { serving.snapshot().state == .idle }
             #expect(try await self.health(harness).status == 200)
             worker.leave()
-            try await eventually { directory.snapshot().state == "no_worker" }
+            try await eventually { serving.snapshot().state == .noWorker }
             #expect(try await self.health(harness).status == 503)
         }
     }
 
-    /// A worker that does nothing but compute is not asked: its last word is three seconds good.
-    @Test func healthIsAnsweredWithoutTheWorker() async throws {
+    /// A worker that does nothing but compute is not asked, and neither is the queue's thread.
+    @Test func healthIsAnsweredWithoutAskingAnyone() async throws {
         try await Harness.run([{ _ in .holding }]) { harness in
             harness.workers[0].die()
-            let begin = ContinuousClock.now
-            let durations = try await StreamingClient.get("/health", port: harness.port) { client in
-                var durations: [Duration] = []
-                for _ in 0..<51 {
-                    _ = try await client.plainBody()
-                    let asked = ContinuousClock.now
+            let asked = harness.shim.queue.messageCount
+            try await StreamingClient.get("/health", port: harness.port) { client in
+                _ = try await client.plainBody()
+                for _ in 0..<50 {
                     try await client.get("/health")
-                    durations.append(ContinuousClock.now - asked)
-                    #expect(client.status == 200)
+                    _ = try await client.plainBody()
                 }
-                return durations
+                for path in ["/livez", "/metrics"] {
+                    try await client.get(path)
+                    #expect(client.status == 200)
+                    _ = try await client.plainBody()
+                }
             }
-            // The median: other tests share the cores.
-            #expect(durations.sorted()[25] < .milliseconds(10))
+            #expect(harness.shim.queue.messageCount == asked)
+            // How long the last word of a worker is good: ServingTests.
             try await eventually { try await self.health(harness).status == 503 }
-            #expect(ContinuousClock.now - begin > .milliseconds(2_500))
             #expect(try await self.health(harness).json["state"]?.asString == "lost")
         }
-    }
-
-    @Test func olderProcessesAreNotHeard() {
-        let directory = WorkerDirectory { 0 }
-        let idle = WorkerStatus(state: .idle, jobs: "", control: "")
-        let loading = WorkerStatus(state: .loading, jobs: "", control: "")
-        #expect(directory.note(idle, of: "w", boot: 2))
-        #expect(!directory.note(loading, of: "w", boot: 1))
-        #expect(directory.snapshot().state == "idle")
-        #expect(directory.note(loading, of: "w", boot: 3))
-        #expect(!directory.note(idle, of: "w", boot: 3))
     }
 
     // MARK: - Shutdown
@@ -224,7 +218,7 @@ import Testing
 
     @Test func streamsAreEndedAtTheDrainTimeout() async throws {
         try await Harness.run(
-            [{ _ in .holding }], Harness.Settings(drainTimeout: 200)
+            [{ _ in .holding }], Harness.Settings(drainTimeout: .milliseconds(200))
         ) { harness in
             try await StreamingClient.post(
                 "/execute", Harness.job("a"), port: harness.port

@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func aJobThatOutlastsTheDrainIsGivenUp() throws {
-        let loop = try LoopUnderTest(drainTimeout: 50) { _ in
+        let loop = try LoopUnderTest(drainTimeout: .milliseconds(50)) { _ in
             ScriptedBackend(script: { _ in .endless })
         }
         try loop.send(.job(job("running"), attempt: 1))
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test func aSecondSignalStopsAtOnce() throws {
-        let loop = try LoopUnderTest(drainTimeout: 3_600_000) { _ in
+        let loop = try LoopUnderTest(drainTimeout: .seconds(3_600)) { _ in
             ScriptedBackend(script: { _ in .endless })
         }
         try loop.send(.job(job("running"), attempt: 1))

@@ -33,7 +33,7 @@ final class LoopUnderTest {
     /// Starts a worker and waits for its first heartbeat.
     init(
         limits: JobTable.Limits = .init(), outboxLimit: Int = 16 << 20,
-        drainTimeout: Int64 = 5_000, stallTimeout: Int64 = 60_000,
+        drainTimeout: Duration = .seconds(5), stallTimeout: Duration = .seconds(60),
         makeBackend: @escaping @Sendable (WorkerLoop.Progress) throws -> ScriptedBackend = { _ in
             ScriptedBackend()
         }

@@ -68,6 +68,7 @@ import Testing
 private final class UnreadWorker {
     /// What the worker's thread tells and is told.
     final class Shared: Sendable {
+        /// Seconds by which the worker's clock is ahead.
         let passed = Atomic<Int64>(0)
         let log = Mutex<[String]>([])
         let isOver = Atomic<Bool>(false)
@@ -126,7 +127,7 @@ private final class UnreadWorker {
                 options, shutdown: shutdown,
                 logger: Logger(label: "test") { _ in Listener(shared: shared) },
                 clock: {
-                    MonotonicClock.microseconds() + shared.passed.load(ordering: .relaxed)
+                    MonotonicClock.now() + .seconds(shared.passed.load(ordering: .relaxed))
                 }
             ) { _ in ScriptedBackend() }
         }.start()
@@ -148,7 +149,7 @@ private final class UnreadWorker {
     }
 
     func pass(seconds: Int64) {
-        shared.passed.add(seconds * 1_000_000, ordering: .sequentiallyConsistent)
+        shared.passed.add(seconds, ordering: .sequentiallyConsistent)
     }
 
     func waitForStall() throws { waitForLog { $0.contains("is paused") } }

@@ -6,6 +6,7 @@ import LlorchProtocol
 import LlorchQueue
 import LlorchWorker
 import Testing
+import stub_worker
 
 @Suite struct StubBackendTests {
     /// Computed by `token` of Tests/fault/oracle.py.
@@ -36,9 +37,9 @@ import Testing
 
     @Test func optionsAreRead() throws {
         let options = try StubOptions(parsing: "stub:ms=7,prefill=20,load=3,replay=0,tombstones=2")
-        #expect(options.token == 7)
-        #expect(options.prefill == 20)
-        #expect(options.load == 3)
+        #expect(options.token == .milliseconds(7))
+        #expect(options.prefill == .milliseconds(20))
+        #expect(options.load == .milliseconds(3))
         #expect(options.limits.finished == 0)
         #expect(options.limits.tombstones == 2)
         #expect(try StubOptions(parsing: "stub").limits.finished > 0)
@@ -49,14 +50,38 @@ import Testing
         #expect(throws: StubOptionError.self) { try StubOptions(parsing: text) }
     }
 
-    @Test func crashPointsAreRead() {
+    @Test func crashPointsAreRead() throws {
         for point in CrashPoint.allCases {
-            #expect(CrashPlan(parsing: point.rawValue)?.point == point)
-            #expect(CrashPlan(parsing: point.rawValue + ":3")?.point == point)
+            let once = try CrashPlan(parsing: point.rawValue)
+            #expect(once.point == point && once.count == 1)
+            let third = try CrashPlan(parsing: point.rawValue + ":3")
+            #expect(third.point == point && third.count == 3)
         }
         for text in ["", "nowhere", "load:0", "load:-1", "load:x", "load:"] {
-            #expect(CrashPlan(parsing: text) == nil, "\(text)")
+            #expect(throws: CrashPlanError.self, "\(text)") { try CrashPlan(parsing: text) }
         }
+    }
+
+    @Test func everyCrashPointIsAStageOfTheWorker() {
+        let end = TokenEvent.end(
+            TokenEvent.End(
+                tokensOut: 0, decodeTimeMilliseconds: 0, stopReason: .maximumTokens,
+                promptTokens: 0, prefillMilliseconds: 0))
+        let started = TokenEvent.started(
+            TokenEvent.Started(
+                model: "", startedAt: "", seed: 0, promptTokens: 0, queuedMilliseconds: 0))
+        let token = TokenEvent.token(TokenEvent.TokenPiece(text: "", ids: [], index: 0))
+        let events = [started, token, end]
+        let stages =
+            [
+                .loading, .messageReceived, .jobDecided, .jobsAnswered, .stepDone, .sent, .looked,
+                .draining, .awaitingAcknowledgements,
+            ] + events.map(WorkerStage.eventBegins) + events.map(WorkerStage.eventEnded)
+        let points = stages.compactMap(CrashPoint.init)
+        #expect(Set(points) == Set(CrashPoint.allCases))
+        #expect(points.count == CrashPoint.allCases.count)
+        let error = TokenEvent.error(JobFailure(.internal, ""))
+        #expect(CrashPoint(.eventBegins(error)) == nil && CrashPoint(.eventEnded(error)) == nil)
     }
 
     private func events(of job: GenerationJob) throws -> [TokenEvent] {

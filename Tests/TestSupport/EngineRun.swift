@@ -13,7 +13,7 @@ struct EngineRuns {
 }
 
 extension CheckpointModel {
-    package typealias Source = AlteredSource<SafetensorsModel>
+    package typealias Source = AlteredSource<StoredModel>
 
     /// Everything that one forward pass over a prompt shows, all rows' logits included.
     package func recording(of prompt: String) throws -> ActivationRecorder {
@@ -67,7 +67,7 @@ extension CheckpointModel {
 
     private func source() throws -> Source {
         AlteredSource(
-            try SafetensorsModel(
+            try StoredModel(
                 ModelDirectory(path: directory), configuration: configuration))
     }
 

@@ -39,10 +39,13 @@ enum { LLK_PRECISIONS = 4 };
 
 /// Blocks as GGUF files store them, along k.
 typedef enum {
-    LLK_STORED_Q8_0 = 0,  // 34 bytes for 32 values
-    LLK_STORED_Q4_0 = 1,  // 18 bytes for 32 values
-    LLK_STORED_Q6_K = 2,  // 210 bytes for 256 values
+    LLK_STORED_Q8_0 = 0,
+    LLK_STORED_Q4_0 = 1,
+    LLK_STORED_Q6_K = 2,
 } llk_stored;
+
+/// Bytes of one stored block, and its values; blocks of Q8_0 and Q4_0 have LLK_UNIT values.
+enum { LLK_Q8_0_BYTES = 34, LLK_Q4_0_BYTES = 18, LLK_Q6_K_BYTES = 210, LLK_Q6_K_VALUES = 256 };
 
 /// One precision's weights: [ceil(n / columns)] panels of [ceil(k / 32)] units of `unit_bytes`.
 typedef struct {

@@ -1,5 +1,5 @@
 // Keys and values of every position seen, for all layers, in the order in which attention reads them.
-// One per backend, allocated once; not shared between jobs. Paging and prefix reuse would live here.
+// Each backend has one, allocated once and used by one job at a time.
 // SPDX-License-Identifier: Apache-2.0
 
 /// The memory of one job.
@@ -13,7 +13,7 @@ package struct KVCache: ~Copyable {
     package let headSize: Int
     package let contextLength: Int
     /// How keys and values are held: at `f16` a token has half the bytes to read.
-    package let element: StoredElement
+    package let element: CacheElement
     /// S: positions that hold keys and values.
     package private(set) var count = 0
 
@@ -28,7 +28,7 @@ package struct KVCache: ~Copyable {
 
     package init(
         layerCount: Int, headCount: Int, headSize: Int, contextLength: Int,
-        element: StoredElement = .f32
+        element: CacheElement = .f32
     ) {
         self.layerCount = layerCount
         self.headCount = headCount

@@ -1,4 +1,5 @@
-// Named taps in the shipped forward pass: what the checkpoints test is what runs. No observer, no cost.
+// Named points of the forward pass at which a test can look: the checkpoints so test the code that is shipped. Without
+// an observer the compiler removes the calls.
 // The idea is llama.cpp's named-tensor callback (examples/eval-callback).
 // SPDX-License-Identifier: Apache-2.0
 
@@ -42,8 +43,8 @@ package protocol ActivationObserver {
     static var isActive: Bool { get }
 
     /// - Parameters:
-    ///   - point: what it is.
-    ///   - place: where it belongs.
+    ///   - point: which value of the forward pass this is.
+    ///   - place: the layer, the head and the position that the value belongs to.
     ///   - rows: number of rows in `values`.
     ///   - columns: width of a row.
     ///   - values: `rows` × `columns`, row by row; valid during the call only.
@@ -56,7 +57,7 @@ extension ActivationObserver {
     package static var isActive: Bool { true }
 }
 
-/// Hears nothing.
+/// An observer that ignores everything.
 package struct NoObserver: ActivationObserver {
     package static let isActive = false
 

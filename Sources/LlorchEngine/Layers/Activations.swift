@@ -14,7 +14,7 @@ package struct Activations: ~Copyable {
     var projected: Matrix  // [T, C]
     var hidden: Matrix  // [T, F]
     var quantized: QuantizedRows  // [T, max(C, F)]
-    /// Rows asked for of the last pass: one, or T.
+    /// Logits of the rows that the last pass was asked for: one row, or T.
     package var logits: Matrix  // [1 or T, V]
 
     /// The sizes that the buffers follow from.
@@ -28,7 +28,7 @@ package struct Activations: ~Copyable {
     }
 
     /// - Parameters:
-    ///   - sizes: the model's.
+    ///   - sizes: the sizes of the model.
     ///   - chunkLength: at least 1.
     ///   - allLogits: whether passes may ask for the logits of all rows, which takes T·V floats.
     ///   - kernels: the instruction-set level, which knows how rows are quantized.
@@ -56,14 +56,6 @@ package struct Activations: ~Copyable {
         quantized = QuantizedRows(
             rows: chunkLength, columns: max(width, sizes.feedForwardSize),
             precision: sizes.precision, kernels: kernels)
-    }
-
-    /// Tokens of the next chunk of a prompt with `remaining` ahead: chunks as equal as register tiles allow,
-    /// since a short last one would read all weights for a few rows.
-    package func nextChunkCount(of remaining: Int) -> Int {
-        let chunks = (remaining + chunkLength - 1) / chunkLength
-        let even = (remaining + chunks - 1) / max(chunks, 1)
-        return min(even.roundedUp(toMultipleOf: Attention.tileRows), chunkLength, remaining)
     }
 
     /// Bytes held.

@@ -1,4 +1,4 @@
-// The model: embed → blocks → norm → logits. Not a loop over tokens (Backend/), not a file (ModelFile/).
+// The model: embed → blocks → norm → logits. Not a loop over tokens (Generation/), not a file (ModelFile/).
 //
 // Shape letters, here and in all comments: T tokens in this pass, S positions seen (cache + T), C hidden size,
 // H heads, D head size, F feed-forward size, V vocabulary, L layers. docs/notation.md has the table.
@@ -27,7 +27,9 @@ package struct GPT2: Sendable {
     package let finalNorm: LayerNorm
     package let head: Linear  // [C, V], no bias
 
-    /// An empty cache; of halves where weights are rounded too.
+    /// An empty cache.
+    ///
+    /// Keys and values are halves at every precision but f32, whose weights are not rounded either.
     package func makeCache() -> KVCache {
         KVCache(
             layerCount: configuration.layerCount, headCount: configuration.headCount,
@@ -53,9 +55,9 @@ package struct GPT2: Sendable {
 
     /// Tokens of a prefill chunk: as many as keep one block below 50 ms.
     ///
-    /// Cancels are looked for between blocks; one AVX2 core is taken as 80 GFLOP/s. Whole register tiles of
-    /// 6 and 4 rows. Quantized weights are read so quickly that half as many rows lose nothing, and their
-    /// buffers are smaller.
+    /// Cancels are looked for between blocks, and one AVX2 core is taken to compute 80 GFLOP/s. The length is a
+    /// multiple of 12, so that it fills register tiles of 6 and of 4 rows. Quantized weights are read so quickly that
+    /// chunks of half the length are as fast, and need smaller buffers.
     package var preferredChunkLength: Int {
         let width = configuration.hiddenSize
         let operations = 2 * (4 * width * width + 2 * width * configuration.feedForwardSize)
@@ -63,7 +65,7 @@ package struct GPT2: Sendable {
         return max(24, min(limit, 4_000_000_000 / operations / 12 * 12))
     }
 
-    /// Runs T tokens after those in the cache.
+    /// Runs T tokens that follow the positions in the cache.
     ///
     /// The result does not depend on how a text is cut into passes.
     /// - Precondition: 1 ≤ T ≤ the activations' chunk length, ids below V, cache room for T.

@@ -1,5 +1,5 @@
 // The sizes and switches of one GPT-2. Only plausible values can exist, so that no product of them
-// overflows. Reading them from a file: ModelFile/ConfigurationFile.swift.
+// overflows. Reading them from files: ModelFile/Safetensors/ConfigurationFile.swift, ModelFile/GGUF/GGUFFile.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 /// What the shape of the network and of every tensor follows from.

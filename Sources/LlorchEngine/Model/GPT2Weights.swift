@@ -1,4 +1,5 @@
-// From the tensors of a checkpoint to the model: names, the layout of matrices and tying live here only.
+// From the tensors of a checkpoint to the model. No other file of the loader knows the names of tensors, the layout of
+// matrices, or that a head may be tied to the token table.
 // SPDX-License-Identifier: Apache-2.0
 
 extension GPT2 {
@@ -9,7 +10,7 @@ extension GPT2 {
     ///   - precision: how matrices are held; norms, biases and positions stay f32.
     ///   - kernels: the instruction-set level to pack for.
     ///   - progress: called with the fraction read, after each slice.
-    /// - Throws: what the source or `progress` throws, which may so end the loading.
+    /// - Throws: an error of the source or of `progress`, either of which ends the loading.
     package init<Source: TensorSource>(
         reading source: inout Source, precision: Precision = .f32, kernels: Kernels,
         progress: (Double) throws -> Void = { _ in }
@@ -58,7 +59,7 @@ extension GPT2 {
     }
 }
 
-/// Reads tensors in slices and counts how far it came.
+/// Reads tensors in slices and counts the values that were read.
 private struct WeightLoader: ~Copyable {
     let precision: Precision
     let kernels: Kernels
@@ -83,7 +84,7 @@ private struct WeightLoader: ~Copyable {
                     inputSize: tensor.shape[isTable ? 1 : 0],
                     outputSize: tensor.shape[isTable ? 0 : 1],
                     precision: isTable
-                        ? precision.ofTable(storedAs: source.encoding(of: tensor.name))
+                        ? precision.ofTable(storedAs: source.format(of: tensor.name))
                         : precision, kernels: kernels)
             })
         total = configuration.requiredTensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
@@ -124,7 +125,7 @@ private struct WeightLoader: ~Copyable {
             epsilon: configuration.layerNormEpsilon)
     }
 
-    /// Used as [in, out], as Conv1D stores it (decision D-21).
+    /// A linear layer, whose matrix is used as [in, out], the way GPT-2's Conv1D stores it.
     mutating func linear<Source: TensorSource>(
         _ name: String, from source: inout Source, _ progress: (Double) throws -> Void
     ) throws -> Linear {
@@ -156,7 +157,7 @@ private struct WeightLoader: ~Copyable {
         let (outputs, inputs) = size(of: name, in: source)
         var builder = PackedMatrix.Builder(
             inputSize: inputs, outputSize: outputs,
-            precision: precision.ofTable(storedAs: source.encoding(of: name)), kernels: kernels,
+            precision: precision.ofTable(storedAs: source.format(of: name)), kernels: kernels,
             arena: arena)
         try setOutputRows(
             of: name, rows: outputs, width: inputs, in: &builder, &source, progress)
@@ -181,22 +182,22 @@ private struct WeightLoader: ~Copyable {
         _ source: inout Source, _ progress: (Double) throws -> Void
     ) throws {
         let granule = PackedMatrix.Builder.outputGranule
-        guard let blocks = source.encoding(of: name).flatMap(StoredBlocks.init) else {
+        guard let format = source.format(of: name), format.isBlocks else {
             try forEachSlice(name, rows: rows, width: width, granule: granule, &source, progress) {
                 builder.setOutputRows(from: $0, $1)
             }
             return
         }
-        let rowBytes = width / blocks.valueCount * blocks.byteCount
+        let rowBytes = format.byteCount(ofValues: width)
         let step = rowsOfSlice(width: (rowBytes + 3) / 4, granule: granule)
         for first in stride(from: 0, to: rows, by: step) {
             let range = first..<min(first + step, rows)
             let byteCount = range.count * rowBytes
             var floats = slice.mutableRow(0)
-            var bytes = floats.mutableBytes
+            var bytes = unsafe floats.mutableBytes
             try source.readStored(name, rows: range, into: &bytes)
-            builder.setOutputRows(
-                from: first, stored: blocks, slice.row(0).bytes.extracting(first: byteCount))
+            unsafe builder.setOutputRows(
+                from: first, stored: format, slice.row(0).bytes.extracting(first: byteCount))
             try advance(by: range.count * width, progress)
         }
     }
@@ -237,19 +238,11 @@ private struct WeightLoader: ~Copyable {
 }
 
 extension Precision {
-    /// Where a file has a token table in 4 bits, 8 would cost memory and time, and win nothing.
-    fileprivate func ofTable(storedAs encoding: ElementEncoding?) -> Precision {
-        self == .q4 && encoding == .q40 ? .q4 : ofTables
-    }
-}
-
-extension StoredBlocks {
-    fileprivate init?(_ encoding: ElementEncoding) {
-        switch encoding {
-        case .float32, .float16, .bfloat16: return nil
-        case .q80: self = .q80
-        case .q40: self = .q40
-        case .q6K: self = .q6K
-        }
+    /// How a token table is held.
+    ///
+    /// A table that a file stores in 4 bits stays in 4 bits: 8 bits would take more memory and time
+    /// without being more exact.
+    fileprivate func ofTable(storedAs format: StoredFormat?) -> Precision {
+        self == .q4 && format == .q40 ? .q4 : ofTables
     }
 }

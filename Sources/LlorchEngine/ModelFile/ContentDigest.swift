@@ -1,5 +1,5 @@
 // A fast 128-bit digest of what a model computes with. Not a cryptographic hash: it tells models
-// apart, and proves nothing against a person who wants two of them to look alike.
+// apart by accident, but a person can make two models with the same digest.
 // SPDX-License-Identifier: Apache-2.0
 
 /// A digest over a sequence of 32-bit units; the same on every machine, however the sequence is cut.
@@ -20,7 +20,7 @@ package struct ContentDigest: Sendable, Hashable {
 
     /// Takes the bit patterns of `values`.
     package mutating func update(_ values: Span<Float>) {
-        update(values.bytes) { native in native }
+        unsafe update(values.bytes) { native in native }
     }
 
     /// Takes bytes by fours, the first as the lowest.
@@ -36,7 +36,8 @@ package struct ContentDigest: Sendable, Hashable {
         let total = bytes.byteCount / 4
         var index = 0
         while index < total, count % 8 != 0 {
-            append(unit(bytes.unsafeLoadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
+            append(
+                unit(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
             index += 1
         }
         // Locals, so that the lanes stay in registers.
@@ -55,7 +56,8 @@ package struct ContentDigest: Sendable, Hashable {
         (lane0, lane1, lane2, lane3) = lanes
         count &+= UInt64(rounds) * 8
         while index < total {
-            append(unit(bytes.unsafeLoadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
+            append(
+                unit(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
             index += 1
         }
     }
@@ -73,7 +75,7 @@ package struct ContentDigest: Sendable, Hashable {
     package mutating func update(_ bytes: Span<UInt8>) {
         update(bytes.count)
         let whole = bytes.count / 4 * 4
-        update(units: bytes.bytes.extracting(first: whole))
+        unsafe update(units: bytes.bytes.extracting(first: whole))
         guard whole < bytes.count else { return }
         var unit: UInt32 = 0
         for index in whole..<bytes.count {
@@ -113,7 +115,7 @@ package struct ContentDigest: Sendable, Hashable {
         return Self.digits(value.high) + Self.digits(value.low)
     }
 
-    // Odd, so that multiplying loses nothing: the fractions of √2 and √3. Lanes start with π's.
+    // Digits of √2 and √3, made odd so that multiplying is a bijection. The lanes start with digits of π.
     private static let multiplier0: UInt64 = 0x6A09_E667_F3BC_C909
     private static let multiplier1: UInt64 = 0xBB67_AE85_84CA_A73B
 
@@ -154,8 +156,11 @@ package struct ContentDigest: Sendable, Hashable {
         _ bytes: RawSpan, at offset: Int, _ unit: (UInt32) -> UInt32
     ) -> UInt64 {
         word(
-            unit(bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self)),
-            unit(bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 4, as: UInt32.self)))
+            unit(
+                unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self)),
+            unit(
+                unsafe bytes.unsafeLoadUnaligned(
+                    fromUncheckedByteOffset: offset &+ 4, as: UInt32.self)))
     }
 
     @inline(__always)
@@ -180,20 +185,21 @@ package struct ContentDigest: Sendable, Hashable {
 
 /// A digest of a sequence that is read in any order, but for the most part from its beginning.
 ///
-/// Of floats or of bytes, not of both.
+/// One digest takes floats or bytes, never both.
 struct OrderedDigest: Sendable {
     private(set) var content = ContentDigest()
-    /// How many of the first floats, or bytes, it has taken.
+    /// The number of floats, or of bytes, that were taken so far.
     private(set) var count = 0
 
-    /// Takes what comes next in order, and ignores what it had already or cannot take yet.
+    /// Takes those of the floats that come next in order; ignores floats taken before and floats behind a gap.
     mutating func update(_ floats: Span<Float>, from first: Int) {
         guard first <= count, first + floats.count > count else { return }
         content.update(floats.extracting(droppingFirst: count - first))
         count = first + floats.count
     }
 
-    /// Takes what comes next by fours; the last few bytes of a slice have to come once more.
+    /// Takes whole groups of four of the bytes that come next; the one to three bytes left over must be given again with
+    /// the next slice.
     mutating func update(bytes: RawSpan, from first: Int) {
         guard first <= count, first + bytes.byteCount > count else { return }
         let rest = bytes.extracting(droppingFirst: count - first)

@@ -13,11 +13,10 @@ package enum MistakenFile: Sendable, Hashable {
 
     /// By the first eight bytes, or all if there are fewer.
     package init?(prefix: Span<UInt8>) {
-        func begins(with text: StaticString) -> Bool {
-            let count = text.utf8CodeUnitCount
-            guard prefix.count >= count else { return false }
-            for index in 0..<count where prefix[index] != text.utf8Start[index] { return false }
-            return true
+        func begins(with text: String) -> Bool {
+            let text = Array(text.utf8)
+            return prefix.count >= text.count
+                && text.indices.allSatisfy { prefix[$0] == text[$0] }
         }
         if begins(with: "version ") {
             self = .gitLFSPointer

@@ -1,19 +1,19 @@
 // One tensor of an open file: read in slices, widened exactly, and digested on the way. Which tensors there are, and
-// under which names, is for SafetensorsModel.swift and GGUFModel.swift; packing them is for whoever reads.
+// under which names: StoredModel.swift. Packing them: Model/GPT2Weights.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 /// Where one tensor of the model is, and how much of it has been digested.
 package struct StoredTensor: Sendable {
-    let file: ReadOnlyFile
-    let encoding: ElementEncoding
+    let file: ModelFile
+    let format: StoredFormat
     let shape: [Int]
     /// Bytes of the file.
     let range: Range<Int>
     private var digest = OrderedDigest()
 
-    init(file: ReadOnlyFile, encoding: ElementEncoding, shape: [Int], range: Range<Int>) {
+    init(file: ModelFile, format: StoredFormat, shape: [Int], range: Range<Int>) {
         self.file = file
-        self.encoding = encoding
+        self.format = format
         self.shape = shape
         self.range = range
     }
@@ -27,7 +27,7 @@ package struct StoredTensor: Sendable {
         fileprivate var units: [UInt16] = []
     }
 
-    /// Values read at once: whole blocks of every encoding; 512 KiB of floats stay in a core's own cache until they
+    /// Values read at once: whole blocks of every format; 512 KiB of floats stay in a core's own cache until they
     /// are digested.
     package static let sliceCount = 1 << 17
 
@@ -35,7 +35,7 @@ package struct StoredTensor: Sendable {
 
     /// Reads rows, widened.
     ///
-    /// - Precondition: they lie in the tensor, and `destination` holds exactly them.
+    /// - Precondition: `rows` lie in the tensor, and `destination` holds exactly as many values.
     mutating func read(
         _ rows: Range<Int>, into destination: inout MutableSpan<Float>, _ scratch: inout Scratch
     ) throws(ModelFileError) {
@@ -54,11 +54,11 @@ package struct StoredTensor: Sendable {
 
     /// Reads rows of blocks as they are stored into the front of `destination`.
     ///
-    /// - Precondition: they lie in the tensor, are whole blocks, and `destination` has room for them.
+    /// - Precondition: `rows` lie in the tensor and are whole blocks, and `destination` has room for them.
     mutating func readStored(
         _ rows: Range<Int>, into destination: inout MutableRawSpan
     ) throws(ModelFileError) {
-        let rowBytes = columnCount / encoding.block.valueCount * encoding.block.byteCount
+        let rowBytes = format.byteCount(ofValues: columnCount)
         let byteCount = rows.count * rowBytes
         check(rows)
         precondition(
@@ -80,25 +80,25 @@ package struct StoredTensor: Sendable {
         from first: Int, into floats: inout MutableSpan<Float>, at places: Range<Int>,
         _ scratch: inout Scratch
     ) throws(ModelFileError) {
-        let (valueCount, byteCount) = encoding.block
+        let valueCount = format.valuesPerBlock
         precondition(
             first % valueCount == 0 && places.count % valueCount == 0,
             "\(places.count) values from \(first) on in blocks of \(valueCount)")
-        let offset = first / valueCount * byteCount
-        if encoding == .float32 {
+        let offset = format.byteCount(ofValues: first)
+        if format == .float32 {
             try file.read(at: range.lowerBound + offset, into: &floats, range: places)
         } else {
-            let unitCount = places.count / valueCount * byteCount / 2
+            let unitCount = format.byteCount(ofValues: places.count) / 2
             if scratch.units.count < unitCount {
                 scratch.units = [UInt16](repeating: 0, count: unitCount)
             }
             var all = scratch.units.mutableSpan
-            var bytes = all.mutableBytes
+            var bytes = unsafe all.mutableBytes
             try file.read(at: range.lowerBound + offset, into: &bytes, range: 0..<unitCount * 2)
             let units = scratch.units.span.extracting(first: unitCount)
-            encoding.widen(units, into: &floats, at: places.lowerBound)
-            if encoding.isBlocks {
-                digest.update(bytes: units.bytes, from: offset)
+            format.widen(units, into: &floats, at: places.lowerBound)
+            if format.isBlocks {
+                unsafe digest.update(bytes: units.bytes, from: offset)
                 return
             }
         }
@@ -107,13 +107,13 @@ package struct StoredTensor: Sendable {
 
     // MARK: - Digest
 
-    /// Of the floats, whatever their encoding; of blocks, of their bytes.
+    /// The digest of the values as floats, whatever their format; of blocks, the digest of their bytes.
     ///
     /// What was read in order is digested already; the rest is read now.
     mutating func contentDigest(
         _ scratch: inout Scratch
     ) throws(ModelFileError) -> ContentDigest {
-        if encoding.isBlocks { return try digestOfBytes() }
+        if format.isBlocks { return try digestOfBytes() }
         var floats = [Float](repeating: 0, count: min(Self.sliceCount, valueCount - digest.count))
         while digest.count < valueCount {
             let count = min(floats.count, valueCount - digest.count)
@@ -132,9 +132,9 @@ package struct StoredTensor: Sendable {
             let count = min(bytes.count, range.count - first)
             for index in count..<min(bytes.count, total - first) { bytes[index] = 0 }
             var slice = bytes.mutableSpan
-            var raw = slice.mutableBytes
+            var raw = unsafe slice.mutableBytes
             try file.read(at: range.lowerBound + first, into: &raw, range: 0..<count)
-            let units = bytes.span.bytes.extracting(first: min(bytes.count, total - first))
+            let units = unsafe bytes.span.bytes.extracting(first: min(bytes.count, total - first))
             digest.update(bytes: units, from: first)
         }
         return digest.content

@@ -1,6 +1,6 @@
 // Chooses the next token from the logits: temperature, repetition penalty, top-k, top-p, min-p, draw.
-// Same logits, settings, seed and earlier tokens, same token, on any machine: probabilities become
-// integers, whose sums do not depend on the order of addition. Which tokens stay: Selection.swift.
+// The same logits, settings, seed and earlier tokens give the same token on any machine, because probabilities are
+// turned into integers, whose sums do not depend on the order of addition. Filtering tokens: Selection.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 /// One job's sampler and its scratch memory, which is allocated once and serves job after job.
@@ -11,7 +11,7 @@ package struct Sampler: ~Copyable {
     private var generator = SeededGenerator(seed: 0)
     /// Tokens generated, resumed ones included: the counter of the generator.
     package private(set) var tokenCount: UInt64 = 0
-    /// The distinct ones among them, in order of first use.
+    /// The distinct tokens generated, in order of first use.
     private var generated: [UInt32] = []
     private var isGenerated: [Bool]
     /// Logits after temperature and penalty.
@@ -52,7 +52,7 @@ package struct Sampler: ~Copyable {
 
     /// Counts a token generated elsewhere as if it had been chosen here.
     ///
-    /// A token without a logit, which only a foreign history can have, counts for nothing else.
+    /// A token without a logit, which only ids from another model can be, moves the counter and is not penalized.
     package mutating func append(_ token: UInt32) {
         tokenCount += 1
         guard token < vocabularySize, !isGenerated[Int(token)] else { return }

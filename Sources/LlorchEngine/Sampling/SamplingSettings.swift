@@ -1,4 +1,4 @@
-// How one job's tokens are chosen; the wire's twin is LlorchProtocol's SamplingParameters.
+// How the tokens of one job are chosen. LlorchProtocol's SamplingParameters are the same settings as they are sent.
 // SPDX-License-Identifier: Apache-2.0
 
 package struct SamplingSettings: Sendable, Hashable {

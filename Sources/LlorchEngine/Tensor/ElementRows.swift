@@ -1,8 +1,8 @@
 // Owned rows of bytes whose element type the cache decides when it is made. No arithmetic.
 // SPDX-License-Identifier: Apache-2.0
 
-/// How stored numbers are held.
-package enum StoredElement: Sendable, Hashable {
+/// How a cache holds keys and values.
+package enum CacheElement: Sendable, Hashable {
     case f32
     /// IEEE halves: half the bytes to read, within 2⁻¹¹ of the value.
     case f16
@@ -11,7 +11,7 @@ package enum StoredElement: Sendable, Hashable {
 }
 
 /// `rows` rows of equal length, zeroed at birth, on huge pages where there are many.
-struct ElementRows: ~Copyable {
+@safe struct ElementRows: ~Copyable {
     private let rows: Int
     /// Bytes of one row, a whole number of cache lines.
     private let stride: Int
@@ -50,7 +50,7 @@ struct ElementRows: ~Copyable {
     }
 
     /// One element of a row as a float; for tests and inspection.
-    func float(row: Int, at index: Int, _ element: StoredElement) -> Float {
+    func float(row: Int, at index: Int, _ element: CacheElement) -> Float {
         let offset = index * element.byteCount
         let row = self.row(row)
         return switch element {

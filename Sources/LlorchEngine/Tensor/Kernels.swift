@@ -4,7 +4,7 @@
 import CLlorchKernels
 
 /// One instruction-set level's inner loops.
-package struct Kernels: Sendable {
+@safe package struct Kernels: Sendable {
     package let instructionSet: InstructionSet
     nonisolated(unsafe) let table: UnsafePointer<llk_kernels>
 
@@ -18,7 +18,7 @@ package struct Kernels: Sendable {
     }
 
     /// The level that runs everywhere.
-    package static let generic = Kernels(.generic, unsafe llk_generic_kernels())
+    package static let generic = unsafe Kernels(.generic, llk_generic_kernels())
 
     private init(_ instructionSet: InstructionSet, _ table: UnsafePointer<llk_kernels>) {
         self.instructionSet = instructionSet

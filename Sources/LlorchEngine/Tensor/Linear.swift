@@ -1,5 +1,5 @@
-// y = x·W + b for some rows, and the narrow products of attention: the hot loops' callers. The order of
-// additions is the kernels' law; the readable version is in ReferenceKernels.swift.
+// The products of a model: y = x·W + b for some rows, and the narrow products of attention. The kernels fix the
+// order of additions; ReferenceKernels.swift computes the same products readably.
 // SPDX-License-Identifier: Apache-2.0
 
 import CLlorchKernels
@@ -76,9 +76,9 @@ struct MatrixOrigin {
 extension Kernels {
     /// Which positions of k the rows of a product see.
     enum Depth {
-        /// All rows the same.
+        /// All rows see the same positions of k.
         case equal(Int)
-        /// The first row so many, each later one more than the one before.
+        /// The first row sees this many positions of k, each later row one more than the row before.
         case growing(from: Int)
     }
 
@@ -87,7 +87,7 @@ extension Kernels {
     /// - Precondition: `columns` is a multiple of 16 and everything lies inside its matrix.
     func product(
         _ x: borrowing Matrix, at origin: MatrixOrigin, rows: Int, depth: Depth, _ w: RawSpan,
-        of element: StoredElement, wStride: Int, columns: Int, into y: inout Matrix,
+        of element: CacheElement, wStride: Int, columns: Int, into y: inout Matrix,
         at target: MatrixOrigin
     ) {
         let (k, last) =

@@ -6,7 +6,7 @@ import CLlorchKernels
 import Glibc
 
 /// A matrix of `rows` × `columns` floats; each row starts on a 64-byte boundary and has `stride` floats.
-package struct Matrix: ~Copyable {
+@safe package struct Matrix: ~Copyable {
     package let rows: Int
     package let columns: Int
     /// Floats from row to row: at least `columns` rounded up to a whole number of the widest panels; what lies
@@ -14,7 +14,7 @@ package struct Matrix: ~Copyable {
     package let stride: Int
     let base: UnsafeMutablePointer<Float>
 
-    /// What the memory belongs to, if not to this matrix alone.
+    /// The arena that the memory belongs to; nil where this matrix owns its memory.
     private let arena: PageArena?
 
     /// - Precondition: sizes are not negative; they come from a checked configuration.
@@ -22,7 +22,7 @@ package struct Matrix: ~Copyable {
         self.init(rows: rows, columns: columns, arena: nil)
     }
 
-    /// - Precondition: as above, and the arena has room for `byteCount(rows:columns:)`.
+    /// - Precondition: sizes are not negative, and the arena has room for `byteCount(rows:columns:)`.
     init(rows: Int, columns: Int, arena: PageArena?) {
         precondition(rows >= 0 && columns >= 0, "a matrix has \(rows) rows, \(columns) columns")
         self.rows = rows
@@ -32,9 +32,9 @@ package struct Matrix: ~Copyable {
         let byteCount = Self.byteCount(rows: rows, columns: columns)
         let memory: UnsafeMutableRawPointer
         if let arena {
-            memory = unsafe arena.take(byteCount: byteCount)
+            unsafe memory = arena.take(byteCount: byteCount)
         } else {
-            memory = unsafe .allocateZeroedPages(byteCount: byteCount)
+            unsafe memory = .allocateZeroedPages(byteCount: byteCount)
         }
         unsafe base = memory.bindMemory(to: Float.self, capacity: max(rows * stride, 1))
     }
@@ -84,9 +84,10 @@ extension Int {
     }
 }
 
-extension UnsafeMutableRawPointer {
-    private static var hugePage: Int { 2 << 20 }
+/// Bytes of a huge page on x86-64, and on arm64 with pages of 4 KiB.
+private let hugePage = 2 << 20
 
+extension UnsafeMutableRawPointer {
     /// Zeroed bytes, on a 2 MiB boundary and with huge pages asked for where the block is large.
     ///
     /// A decode step reads every weight once, and 4 KiB pages cost a tenth of the bandwidth. Large blocks come
@@ -99,7 +100,7 @@ extension UnsafeMutableRawPointer {
             unsafe memset(memory, 0, byteCount)
             return unsafe memory
         }
-        // One huge page more than needed holds a boundary; what lies before and behind is given back.
+        // One huge page more than needed holds a 2 MiB boundary; the memory before and behind the block is given back.
         let size = byteCount.roundedUp(toMultipleOf: hugePage)
         let mapped = unsafe mmap(
             nil, size + hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -116,8 +117,8 @@ extension UnsafeMutableRawPointer {
 
     /// Frees what `allocateZeroedPages` gave for as many bytes.
     func freePages(byteCount: Int) {
-        if byteCount >= Self.hugePage {
-            unsafe munmap(self, byteCount.roundedUp(toMultipleOf: Self.hugePage))
+        if byteCount >= hugePage {
+            unsafe munmap(self, byteCount.roundedUp(toMultipleOf: hugePage))
         } else {
             unsafe deallocate()
         }

@@ -1,5 +1,6 @@
 // Weights in panels of output columns, cut into units of 32 inputs: the order in which the kernels read them, so
-// that a decode step is one forward stream over memory. Widths are the level's; results do not depend on them.
+// that a decode step reads memory in one forward stream. The width of a panel depends on the instruction-set level;
+// results do not depend on it.
 // SPDX-License-Identifier: Apache-2.0
 
 import CLlorchKernels
@@ -13,7 +14,7 @@ package struct PackedMatrix: Sendable {
     private let storage: Storage
 
     /// The panels, in an arena; written by the builder only, before anyone else sees them.
-    private final class Storage: @unchecked Sendable {
+    @safe private final class Storage: @unchecked Sendable {
         let base: UnsafeMutableRawPointer
         private let arena: PageArena
 
@@ -36,7 +37,7 @@ package struct PackedMatrix: Sendable {
     var base: UnsafeRawPointer { unsafe UnsafeRawPointer(storage.base) }
 
     private var layout: Layout {
-        Layout(inputSize: inputSize, outputSize: outputSize, unsafe kernels.format(precision))
+        unsafe Layout(inputSize: inputSize, outputSize: outputSize, kernels.format(precision))
     }
 
     /// Bytes of the panels, padding included.
@@ -53,7 +54,7 @@ package struct PackedMatrix: Sendable {
 
     /// Reads one output column back, as the embedding lookup does where the head is tied.
     ///
-    /// At `q8` and `q4` it is the scale times the integers, at `bf16` the rounded weight.
+    /// At `q8` and `q4` a value is the scale times the integer, at `bf16` the rounded weight.
     package func copyColumn(_ column: Int, into row: inout MutableSpan<Float>) {
         precondition(
             column >= 0 && column < outputSize && row.count == inputSize,
@@ -94,10 +95,12 @@ package struct PackedMatrix: Sendable {
 
     // MARK: - Packing
 
-    /// Takes slices in whatever order a file has them; what is never set is zero.
+    /// Packs slices in any order; weights that are never set stay zero.
     package struct Builder: ~Copyable {
-        /// Slices of input rows hold a whole number of units, those of output rows of panels, but for the
-        /// last; every level's panel divides 64.
+        /// A slice of input rows, except the last, holds a whole number of units of 32 inputs.
+        ///
+        /// A slice of output rows, except the last, holds a whole number of panels, whose width
+        /// divides 64 at every level.
         package static let inputGranule = 32
         package static let outputGranule = 64
 
@@ -119,8 +122,8 @@ package struct PackedMatrix: Sendable {
             self.outputSize = outputSize
             self.precision = precision
             self.kernels = kernels
-            layout = Layout(
-                inputSize: inputSize, outputSize: outputSize, unsafe kernels.format(precision))
+            layout = unsafe Layout(
+                inputSize: inputSize, outputSize: outputSize, kernels.format(precision))
             storage = Storage(arena, byteCount: layout.byteCount)
         }
 
@@ -160,12 +163,12 @@ package struct PackedMatrix: Sendable {
 
         /// As `setOutputRows(from:_:)`, with the rows as a file stores them in blocks along K.
         package mutating func setOutputRows(
-            from first: Int, stored blocks: StoredBlocks, _ bytes: RawSpan
+            from first: Int, stored: StoredFormat, _ bytes: RawSpan
         ) {
-            precondition(
-                inputSize % blocks.valueCount == 0,
-                "rows of \(inputSize) values in blocks of \(blocks.valueCount)")
-            let rowBytes = inputSize / blocks.valueCount * blocks.byteCount
+            guard let blocks = stored.blocks else {
+                preconditionFailure("rows of \(stored.name), expected blocks")
+            }
+            let rowBytes = stored.byteCount(ofValues: inputSize)
             let rows = bytes.byteCount / rowBytes
             checkSlice(
                 first, rows, of: outputSize, width: rowBytes, count: bytes.byteCount,
@@ -176,7 +179,7 @@ package struct PackedMatrix: Sendable {
                 for n in stride(from: 0, to: rows, by: layout.columns) {
                     for k in stride(from: 0, to: inputSize, by: Layout.unit) {
                         unsafe format.pointee.pack_stored(
-                            blocks.kind, source + n * rowBytes, rowBytes, k,
+                            blocks, source + n * rowBytes, rowBytes, k,
                             min(layout.columns, rows - n),
                             storage.base + layout.offset(input: k, output: first + n))
                     }

@@ -1,13 +1,16 @@
-// One block of memory for what lives together, all weights of a model or all buffers of a pass, handed out front
-// to back while they are made. Not a general allocator: nothing is given back before the last of them is gone.
+// One block of memory for things that live equally long: all weights of a model, or all buffers of a pass. Parts are
+// handed out front to back while these are made. Not a general allocator: the block is freed as a whole, after the last
+// of its users is gone.
 // SPDX-License-Identifier: Apache-2.0
 
-/// Memory on huge pages, which matrices of a few hundred kilobytes could not ask for on their own, and of which
-/// each would waste half a page at its end.
-package final class PageArena: @unchecked Sendable {
+/// Memory on huge pages for many matrices: a matrix of a few hundred kilobytes is smaller than a huge page, and one
+/// allocation each would waste half a page per matrix.
+@safe package final class PageArena: @unchecked Sendable {
     private let base: UnsafeMutableRawPointer
     private let byteCount: Int
-    /// Moves while one thread makes what lives here, before anyone else sees it.
+    /// Bytes handed out.
+    ///
+    /// Changes only while one thread makes the matrices, before another thread sees them.
     private var used = 0
 
     /// Where matrices begin: on cache lines.
@@ -23,7 +26,7 @@ package final class PageArena: @unchecked Sendable {
 
     /// Zeroed bytes that live as long as the arena.
     ///
-    /// - Precondition: the sum of `sizes` holds it.
+    /// - Precondition: all parts together have at most the sum of `sizes`.
     func take(byteCount count: Int) -> UnsafeMutableRawPointer {
         let end = used + count.roundedUp(toMultipleOf: Self.alignment)
         precondition(

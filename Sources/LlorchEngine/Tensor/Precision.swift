@@ -1,23 +1,25 @@
-// How weights are held in memory. What each does to results: docs/numerics.md; layouts: CLlorchKernels/packing.h.
+// How weights are held in memory. What each precision does to results: docs/numerics.md; how the bytes lie:
+// CLlorchKernels/packing.h. How files store weights is another matter: StoredFormat.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import CLlorchKernels
 
 /// The raw value is the spelling of `--precision`.
 package enum Precision: String, Sendable, Hashable, CaseIterable {
-    /// 4 bytes a weight; what checkpoints are compared at.
+    /// 4 bytes a weight; checkpoints are compared at this precision.
     case f32
     /// 2 bytes, widened in registers; products with f32 activations.
     case bf16
     /// Blocks of 32 int8 with a half as scale (8.5 bits), the layout of GGUF's Q8_0; products with int8
     /// activations.
     case q8
-    /// Blocks of 32 × 4 bits with a half as scale (4.5 bits), the layout of GGUF's Q4_0; as `q8`. Token tables
-    /// are `q8`, but for those that a file has in Q4_0.
+    /// Blocks of 32 × 4 bits with a half as scale (4.5 bits), the layout of GGUF's Q4_0; products with int8
+    /// activations. Token tables are held as `q8`, except tables that a file stores in Q4_0.
     case q4
 
-    /// How a model of this precision holds a token table and a head of floats, where an error costs most: 4 bits
-    /// in them alone cost more than in all other matrices together.
+    /// How a model of this precision holds a token table or a head that its file stores as floats.
+    ///
+    /// Rounding these two to 4 bits loses more quality than rounding all other matrices.
     package var ofTables: Precision { self == .q4 ? .q8 : self }
 
     var format: Int {

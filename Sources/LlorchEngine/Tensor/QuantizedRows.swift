@@ -1,11 +1,11 @@
 // Rows of activations as `Linear` multiplies them: blocks of 32 int8 with a scale where the weights are q8 or q4,
-// quantized once per row and call. Empty where products take floats.
+// quantized once per row and call. Holds no memory for precisions whose products take floats.
 // SPDX-License-Identifier: Apache-2.0
 
 import CLlorchKernels
 
 /// Scratch for the quantized rows of one product at a time.
-package struct QuantizedRows: ~Copyable {
+@safe package struct QuantizedRows: ~Copyable {
     private let rows: Int
     private let columns: Int
     /// Bytes from row to row.

@@ -1,5 +1,5 @@
-// What the kernels compute, written to be read: one loop a sum, in the order that is law. Slow; tests compare
-// every level's bits with these. Not used when jobs run.
+// What the kernels compute, written to be read: each sum is one loop, in the order that all kernels keep. Slow and
+// not used when jobs run; tests compare the bits of every instruction-set level with these.
 // SPDX-License-Identifier: Apache-2.0
 
 /// Naive twins of `llk_kernels`.

@@ -1,5 +1,5 @@
-// How weights and rows are rounded, and what products of them are, written to be read. Slow; tests compare every
-// level's bits with these. Not used when jobs run.
+// How weights and rows are rounded, and how rounded ones are multiplied, written to be read. Slow and not used when
+// jobs run; tests compare the bits of every instruction-set level with these.
 // SPDX-License-Identifier: Apache-2.0
 
 /// Naive twins of CLlorchKernels' packing.h and quantized_products.h.
@@ -55,8 +55,10 @@ package enum ReferenceQuantization {
         block(x, scale: half(x.reduce(0) { max($0, $1.magnitude) } / 127), in: -127...127)
     }
 
-    /// Weights of `q4`: of some scales that make the extreme value −8, about −8 or about 7, and of the one
-    /// fitted to the integers of the best, that with the least squared error.
+    /// Weights of `q4`: the block with the least squared error.
+    ///
+    /// Four scales are tried, which make the extreme value −8, about −8 or about 7; then the scale
+    /// that fits the integers of the best block by least squares.
     package static func q4(_ x: [Float]) -> Block {
         var extreme: Float = 0
         for value in x where value.magnitude > extreme.magnitude { extreme = value }
@@ -102,7 +104,7 @@ package enum ReferenceQuantization {
 
     // MARK: - Products
 
-    /// What a weight matrix [K, N] is at a precision, one output's values after another: [N][K].
+    /// The values that a weight matrix [K, N] has once it is held at a precision, output by output: [N][K].
     package static func weights(
         _ weights: [Float], outputSize: Int, precision: Precision
     ) -> [[Float]] {

@@ -1,5 +1,5 @@
 // Turns a running answer's tokens into text, whole characters only.
-// Bytes in, bytes out; stop sequences and events are Backend/'s.
+// Bytes in, bytes out; stop sequences and events: the folder Generation.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol

@@ -31,22 +31,21 @@ package struct Tokenizer: Sendable {
         try self.init(TokenizerParts(tokens: tokens, merges: merges, file: file))
     }
 
-    /// From the files of a model's directory: `vocab.json` and `merges.txt`, else `tokenizer.json`.
-    package init(directory: String) throws(TokenizerError) {
-        let prefix = directory.hasSuffix("/") ? directory : directory + "/"
-        if let vocabularyJSON = try TokenizerFile.bytes(ifPresentAt: prefix + "vocab.json"),
-            let merges = try TokenizerFile.bytes(ifPresentAt: prefix + "merges.txt")
-        {
-            try self.init(vocabularyJSON: vocabularyJSON, merges: merges)
-        } else if let json = try TokenizerFile.bytes(ifPresentAt: prefix + "tokenizer.json") {
-            try self.init(tokenizerJSON: json)
-        } else {
-            throw .unreadableFile(
-                path: directory, reason: "neither vocab.json and merges.txt nor tokenizer.json")
+    /// From the files of a model's directory, which were found and read already.
+    package init(_ files: TokenizerFiles) throws(TokenizerError) {
+        switch files.form {
+        case .vocabularyAndMerges(let vocabulary, let merges):
+            try self.init(vocabularyJSON: vocabulary, merges: merges)
+        case .combined(let json): try self.init(tokenizerJSON: json)
         }
     }
 
-    /// From a GGUF file, which holds everything.
+    /// From the files of a model's directory: `vocab.json` and `merges.txt`, else `tokenizer.json`.
+    package init(directory: String) throws(TokenizerError) {
+        try self.init(TokenizerFiles(directory: directory))
+    }
+
+    /// From a GGUF file, which holds the tokenizer of its model.
     package init(_ gguf: GGUFFile) throws {
         let vocabulary = try gguf.vocabulary(maximumCount: TokenizerParts.maximumTokens)
         try self.init(
@@ -59,7 +58,7 @@ package struct Tokenizer: Sendable {
     /// From what a person names as a model: a directory, of which the tokenizer's files are enough, or a
     /// GGUF file.
     package init(model path: String) throws {
-        if try PathKind(path: path) == .file {
+        if try ModelFile.isFile(at: path) {
             try self.init(GGUFFile(path: path))
         } else {
             try self.init(directory: path)
@@ -93,7 +92,7 @@ package struct Tokenizer: Sendable {
         }
     }
 
-    /// Steps of merging `text` that grow with it, for tests that they are in proportion to it.
+    /// The number of steps that merging `text` takes, for tests that it is in proportion to the length of `text`.
     package func mergeSteps(of text: String) -> Int {
         var scratch = MergeScratch()
         _ = tokenize(validated: text.utf8.span, scratch: &scratch)

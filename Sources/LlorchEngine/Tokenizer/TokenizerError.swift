@@ -6,6 +6,8 @@ package import LlorchProtocol
 
 package enum TokenizerError: Error, Sendable, Hashable, CustomStringConvertible {
     case unreadableFile(path: String, reason: String)
+    /// A directory has no tokenizer; `found` names the half of one that is there.
+    case missingFiles(directory: String, found: String)
     /// A file is not a GPT-2 vocabulary; `field` is a path inside the file, `model.type`.
     case invalidFile(file: String, field: String, expected: String, found: String, remedy: String)
     case unknownToken(TokenID, vocabularySize: Int)
@@ -15,6 +17,9 @@ package enum TokenizerError: Error, Sendable, Hashable, CustomStringConvertible 
         switch self {
         case .unreadableFile(let path, let reason):
             "cannot read \(path): \(reason)"
+        case .missingFiles(let directory, let found):
+            "\(directory): must have vocab.json and merges.txt, or tokenizer.json, found \(found); "
+                + "copy the tokenizer files that came with the model there"
         case .invalidFile(let file, let field, let expected, let found, let remedy):
             "\(file): \(field): expected \(expected), found \(found); \(remedy)"
         case .unknownToken(let token, let vocabularySize):

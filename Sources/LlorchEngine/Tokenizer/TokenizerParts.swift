@@ -1,5 +1,5 @@
 // What every vocabulary format comes down to; nothing is checked but the spelling.
-// The formats: TokenizerFiles.swift; the checks: TokenizerTables.swift.
+// The formats: TokenizerParts+parsing.swift; the checks: TokenizerTables.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 struct TokenizerParts {

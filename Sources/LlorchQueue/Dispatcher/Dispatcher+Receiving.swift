@@ -28,6 +28,7 @@ extension Dispatcher {
             counters.malformed += 1
         case .bye:
             workersByName[event.worker]?.isGone = true
+            workersByName[event.worker]?.hasLeft = true
             takeBackAll(from: event.worker, .left, now: now, into: &actions)
         }
         assign(now: now, into: &actions)

@@ -41,6 +41,7 @@ extension Dispatcher {
         worker.nextSequence = max(worker.nextSequence, event.sequence &+ 1)
         worker.heardAt = now
         worker.isGone = false
+        worker.hasLeft = false
         workersByName[event.worker] = worker
         if let loss { takeBackAll(from: event.worker, loss, now: now, into: &actions) }
         return true
@@ -54,6 +55,7 @@ extension Dispatcher {
             actions.append(.connect(worker: name, jobs: status.jobs, control: status.control))
         }
         worker.status = status
+        worker.statusAt = now
         if let running = status.running, jobs[running] == nil {
             if worker.stranger?.jobID != running {
                 worker.stranger = .init(

@@ -12,8 +12,12 @@ package struct DispatcherWorker: Sendable, Hashable {
     package internal(set) var heardAt: Duration
     /// From its last heartbeat.
     package internal(set) var status: WorkerStatus?
+    /// When that heartbeat came; nil before the first.
+    package internal(set) var statusAt: Duration?
     /// The worker said `bye`, or fell silent.
     package internal(set) var isGone = false
+    /// The worker said `bye`, and nothing since.
+    package internal(set) var hasLeft = false
 
     var nextSequence: UInt64
     var restUntil = Duration.zero

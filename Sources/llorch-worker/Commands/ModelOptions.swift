@@ -1,84 +1,33 @@
-// The options every command shares: which model, in which precision, at which instruction-set level.
+// The options that every command with a model has. What they mean: LlorchWorker/Commands/ModelChoice.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import Glibc
-import LlorchEngine
-
-extension Precision: ExpressibleByArgument {}
-extension InstructionSet: ExpressibleByArgument {}
-
-/// A sentence for the person at the command line.
-struct CommandFailure: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
-}
+import LlorchCommandLine
+import LlorchWorker
 
 struct ModelOptions: ParsableArguments {
-    @Option(help: "A Hugging Face GPT-2 directory or a GGUF file; the demo model if not given.")
+    @Option(help: ArgumentHelp(ModelOptions.modelHelp))
     var model: String?
 
-    @Option(help: "How weights are held in memory.")
-    var precision: Precision = .f32
+    @Option(help: "How weights are held in memory. (values: \(ModelChoice.precisionNames))")
+    var precision = ModelChoice.standardPrecision
 
     @Option(
         help: """
-            Instruction set of the kernels; the best this processor has if not given. \
-            Never changes a result.
+            Instruction set of the kernels; the best that this processor has is the default. Never changes \
+            a result. (values: \(ModelChoice.instructionSetNames))
             """)
-    var isa: InstructionSet?
+    var isa: String?
 
-    /// Loads with a progress bar on a terminal.
-    func load(progress: (Double) throws -> Void = { _ in }) throws -> LoadedModel {
-        let bar = ProgressBar("loading \(try path())")
-        defer { bar.clear() }
-        return try LoadedModel(path: path(), precision: precision, kernels: kernels()) { fraction in
-            bar.update(fraction)
-            try progress(fraction)
-        }
-    }
+    /// For commands that need only a part of the model, and have no other option of it.
+    static let modelHelp =
+        "A Hugging Face GPT-2 directory or a GGUF file; the default is the demo model."
 
-    func path() throws -> String { try model ?? DemoModel.path() }
+    func validate() throws { _ = try choice() }
 
-    func kernels() throws -> Kernels {
-        let level = isa ?? .best
-        guard let kernels = Kernels(level) else {
-            let able = InstructionSet.allCases.filter(\.isSupported).map(\.rawValue)
-            throw CommandFailure(
-                "this processor cannot run --isa \(level.rawValue); it can run "
-                    + able.joined(separator: ", "))
+    func choice() throws -> ModelChoice {
+        try Program.checkUsage {
+            try ModelChoice(path: model, precision: precision, isa: isa)
         }
-        return kernels
-    }
-}
-
-/// The model that comes with llorch.
-enum DemoModel {
-    /// Looks beside the executable's parents, as in a checkout (models/) and an installation (share/llorch/).
-    static func path() throws -> String {
-        let name = "models/shakespeare"
-        var places = [name]
-        if let executable = executablePath() {
-            var parents = executable.split(separator: "/")
-            while parents.popLast() != nil {
-                let parent = "/" + parents.joined(separator: "/")
-                places += ["\(parent)/\(name)", "\(parent)/share/llorch/\(name)"]
-            }
-        }
-        guard let place = places.first(where: { access($0 + "/config.json", R_OK) == 0 }) else {
-            throw CommandFailure(
-                "the demo model (\(name)) is neither in this directory nor beside the program; "
-                    + "name a model with --model")
-        }
-        return place
-    }
-
-    private static func executablePath() -> String? {
-        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-        let count = buffer.withUnsafeMutableBytes { buffer in
-            buffer.baseAddress.map { readlink("/proc/self/exe", $0, buffer.count) } ?? 0
-        }
-        return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
     }
 }

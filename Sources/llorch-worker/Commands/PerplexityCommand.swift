@@ -1,11 +1,10 @@
-// How well a model predicts a text: the quality figure of the field, and a probe of every logit.
+// The arguments of `perplexity`: how well a model predicts a text, the field's figure of a model's quality.
+// What the command does: LlorchWorker/Commands/PerplexityCall.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import LlorchEngine
-import LlorchJSON
-import LlorchProtocol
-import LlorchSystem
+import LlorchCommandLine
+import LlorchWorker
 
 struct PerplexityCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -41,7 +40,7 @@ struct PerplexityCommand: ParsableCommand {
             Another precision to compare with: both perplexities, the mean Kullback-Leibler divergence, \
             and how often the likeliest token is the same.
             """)
-    var against: Precision?
+    var against: String?
 
     @Option(help: "Tokens of a pass. Never changes a result.")
     var chunk: Int?
@@ -52,103 +51,15 @@ struct PerplexityCommand: ParsableCommand {
     @Flag(help: "The natural logarithm of every token's probability.")
     var perToken = false
 
-    func validate() throws {
-        guard chunk ?? 1 >= 1 else { throw ValidationError("--chunk must be at least 1") }
-        guard tokens ?? 2 >= 2 else { throw ValidationError("--tokens must be at least 2") }
-        guard stride ?? 1 >= 1 else { throw ValidationError("--stride must be at least 1") }
-    }
+    func validate() throws { _ = try options() }
 
-    func run() throws {
-        let text = try ReadOnlyFile.contents(of: file, limit: 1 << 30)
-        let loaded = try model.load()
-        let context = loaded.model.configuration.contextLength
-        guard stride ?? 1 <= context else {
-            throw CommandFailure(
-                "--stride must be at most \(context), the context of \(loaded.facts.name)")
-        }
-        let all = try loaded.tokenizer.tokenize(
-            bytes: text.span, parsingSpecialTokens: specialTokens)
-        let ids = Array(all.prefix(tokens ?? all.count))
-        guard ids.count >= 2 else {
-            throw CommandFailure(
-                "\(file) has \(ids.count) tokens; two are the least to predict one")
-        }
-        let stride = stride ?? context - context / 2
-        let bar = ProgressBar("reading \(file)")
-        var report = PerplexityReport(ids: ids)
-        if let against {
-            var options = model
-            options.precision = against
-            let reference = try options.load()
-            var comparison = PrecisionComparison(
-                loaded.model, reference: reference.model, chunkLength: chunk)
-            let result = comparison.compare(ids, stride: stride) { bar.update($0) }
-            report.logProbabilities = result.logProbabilities
-            report.comparison = (against, result)
-        } else {
-            var measurement = PerplexityMeasurement(loaded.model, chunkLength: chunk)
-            report.logProbabilities = measurement.logProbabilities(of: ids, stride: stride) {
-                bar.update($0)
-            }
-        }
-        bar.clear()
-        if json {
-            report.writeJSON(perToken: perToken)
-        } else {
-            try report.writeText(perToken ? loaded.tokenizer : nil)
-        }
-    }
-}
+    func run() throws { try PerplexityCall.run(options(), model: model.choice()) }
 
-/// What was measured, as a person or a program reads it.
-private struct PerplexityReport {
-    let ids: [TokenID]
-    var logProbabilities: [Double] = []
-    var comparison: (precision: Precision, result: PrecisionComparison.Result)?
-
-    private var perplexity: Double { PerplexityMeasurement.perplexity(logProbabilities) }
-
-    func writeJSON(perToken: Bool) {
-        var writer = JSONWriter()
-        writer.beginObject()
-        writer.member("tokens", ids.count)
-        writer.member("perplexity", perplexity)
-        if let (precision, result) = comparison {
-            writer.key("against")
-            writer.beginObject()
-            writer.member("precision", precision.rawValue)
-            writer.member(
-                "perplexity",
-                PerplexityMeasurement.perplexity(result.referenceLogProbabilities))
-            writer.member("divergence", result.meanDivergence)
-            writer.member("agreement", result.agreement)
-            writer.endObject()
-        }
-        if perToken {
-            writer.key("log_probabilities")
-            writer.beginArray()
-            for value in logProbabilities { writer.number(value) }
-            writer.endArray()
-        }
-        writer.endObject()
-        Output.writeLine(writer.bytes)
-    }
-
-    // The tokenizer is given where a line for every token is wanted.
-    func writeText(_ tokenizer: Tokenizer?) throws {
-        if let tokenizer {
-            for (id, value) in zip(ids.dropFirst(), logProbabilities) {
-                let text = String(decoding: try tokenizer.bytes(of: id), as: UTF8.self)
-                Output.write("\(value)\t\(id)\t\(text.debugDescription)\n")
-            }
-        }
-        Output.write("tokens \(ids.count)  perplexity \(perplexity)\n")
-        if let (precision, result) = comparison {
-            let reference = PerplexityMeasurement.perplexity(result.referenceLogProbabilities)
-            Output.write(
-                "against \(precision.rawValue): perplexity \(reference)  "
-                    + "divergence \(result.meanDivergence)  "
-                    + "same likeliest token \(result.agreement * 100) %\n")
+    private func options() throws -> PerplexityOptions {
+        try Program.checkUsage {
+            try PerplexityOptions(
+                file: file, specialTokens: specialTokens, tokens: tokens, stride: stride,
+                against: against, chunk: chunk, json: json, perToken: perToken)
         }
     }
 }

@@ -1,25 +1,21 @@
-// The worker itself: from arguments to the loop. What the loop does: WorkerLoop.swift.
+// The arguments of `serve`. What the command does: LlorchWorker/Commands/ServeCall.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-public import ArgumentParser
-import LlorchEngine
-import LlorchLog
-import LlorchQueue
-import LlorchSystem
+import ArgumentParser
+import LlorchCommandLine
 import LlorchWorker
-public import Logging
 
 struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
         abstract: "Takes jobs from ZeroMQ and sends token events back (the default).",
         discussion: """
-            Addresses begin with bind: or connect:. Choose ports below 32768: above it a reconnecting
-            peer can occupy them. SIGTERM drains, a second one stops at once.
+            Addresses begin with bind: or connect:. Choose ports below 32768: a peer that reconnects
+            can occupy a higher one. SIGTERM drains the worker, a second SIGTERM stops it at once.
 
             Beyond this machine addresses are bound with CURVE only: with keys from \
-            `llorch-worker keys`, jobs come from those whose public keys are allowed, and events go \
-            to the owner of the server key.
+            `llorch-worker keys`, jobs are taken from peers whose public keys are allowed, and events \
+            are sent to the owner of the server key.
 
             EXAMPLES
               llorch-worker serve --worker-id w1
@@ -30,155 +26,27 @@ struct ServeCommand: ParsableCommand {
                 --curve-secret-key w3.key_secret --curve-allowed-keys shim.key
             """)
 
-    @Option(help: "The worker's name, unique among the workers of one dispatcher.")
-    var workerId: String = "worker"
-
+    @OptionGroup var serve: ServeOptions
     @OptionGroup var model: ModelOptions
 
-    @Option(help: "Where jobs come from.")
-    var jobs: String = "bind:tcp://127.0.0.1:5601"
-
-    @Option(help: "Where cancels, acknowledgements and pings come from.")
-    var control: String = "bind:tcp://127.0.0.1:5602"
-
-    @Option(help: "Where events go.")
-    var events: String = "connect:tcp://127.0.0.1:5600"
-
-    @OptionGroup var access: AccessOptions
-
-    @Option(help: "The jobs address as dispatchers reach it, where it is not the bound one.")
-    var advertiseJobs: String?
-
-    @Option(help: "The control address as dispatchers reach it.")
-    var advertiseControl: String?
-
-    @Option(help: "Seconds the running job may still take after SIGTERM.")
-    var drainTimeout: Double = 5
-
-    @Option(
-        help:
-            "A directory of this worker's own, for the number of its last start and its running job."
-    )
-    var stateDirectory: String?
-
-    @Option(help: "Tokens of a prefill chunk. Never changes a result.")
-    var chunk: Int?
-
-    @Option(help: "trace, debug, info, notice, warning, error or critical.")
-    var logLevel: Logger.Level = .info
-
-    // pool-managerd passes it to every worker; a CPU has no use for it.
-    @Option(help: .hidden)
-    var gpuDevice: Int?
-
-    // Both for the fault tests: an engine that sleeps instead of computing, and a place to be killed at.
-    @Option(help: .hidden)
-    var engine: String?
-
-    @Option(help: .hidden)
-    var crashAt: String?
-
-    func validate() throws {
-        guard !workerId.isEmpty else { throw ValidationError("--worker-id must not be empty") }
-        guard drainTimeout >= 0, drainTimeout <= 86_400 else {
-            throw ValidationError("--drain-timeout must be 0 to 86400 seconds")
-        }
-        do {
-            _ = try engine.map(StubOptions.init(parsing:))
-        } catch {
-            throw ValidationError("\(error)")
-        }
-        if let crashAt, CrashPlan(parsing: crashAt) == nil {
-            let points = CrashPoint.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("--crash-at \(crashAt) is none of \(points)")
-        }
-        guard chunk ?? 1 >= 1 else { throw ValidationError("--chunk must be at least 1") }
-        let options = try addresses()
-        for (option, endpoint, advertised) in [
-            ("jobs", options.jobs, advertiseJobs),
-            ("control", options.control, advertiseControl),
-        ] where endpoint.isWildcard && advertised == nil {
-            throw ValidationError(
-                "--\(option) \(endpoint): bound to every address, so that dispatchers cannot be told "
-                    + "where to connect; add --advertise-\(option) tcp://HOST:PORT")
-        }
-    }
-
-    /// The addresses as they are on the command line, and nothing else yet.
-    private func addresses() throws -> WorkerOptions {
-        func parse(
-            _ option: String, _ text: String, _ direction: QueueEndpoint.Direction
-        ) throws -> QueueEndpoint {
-            do throws(QueueAddressError) {
-                return try QueueEndpoint(
-                    parsing: text, default: direction, mayBeExposed: access.allowsExposure)
-            } catch {
-                throw ValidationError("--\(option) \(error)")
-            }
-        }
-        let options = WorkerOptions(
-            name: workerId, jobs: try parse("jobs", jobs, .bind),
-            control: try parse("control", control, .bind),
-            events: try parse("events", events, .connect))
-        try access.validate(for: [options.jobs, options.control, options.events])
-        return options
-    }
+    func validate() throws { _ = try options() }
 
     func run() throws {
-        var logger = Logger(label: "llorch-worker") {
-            StreamLogHandler(label: $0, stream: LogStream.standardError)
-        }
-        logger.logLevel = logLevel
-        logger[metadataKey: "worker_id"] = "\(workerId)"
-        DescriptorLimit.raise()
-        var options = try addresses()
-        options.security = try access.files.load(
-            for: [options.jobs, options.control, options.events])
-        options.advertisedJobs = advertiseJobs
-        options.advertisedControl = advertiseControl
-        options.drainTimeout = Int64((drainTimeout * 1000).rounded())
-        options.stateDirectory = stateDirectory
-        options.crashPlan = crashAt.flatMap(CrashPlan.init(parsing:))
-        if let engine { return try runStub(StubOptions(parsing: engine), options, logger) }
-        let path = try model.path()
-        let isa = try model.kernels().instructionSet.rawValue
-        logger.info(
-            "startup",
-            metadata: [
-                "model": "\(path)", "precision": "\(model.precision.rawValue)",
-                "isa": "\(isa)",
-                "jobs": "\(options.jobs)", "control": "\(options.control)",
-                "events": "\(options.events)",
-                "key": "\(options.security.map { "\($0.keys.publicKey)" } ?? "none")",
-            ])
-        let shutdown = try ShutdownSignal.handlingTermination()
-        try WorkerLoop.run(options, shutdown: shutdown, logger: logger) { progress in
-            var logged = -1
-            let loaded = try model.load { fraction in
-                let quarter = Int(fraction * 4)
-                // On a terminal the bar tells, and a line would tear it.
-                if quarter > logged, !Output.errorIsTerminal {
-                    logged = quarter
-                    logger.info(
-                        "model_load_progress", metadata: ["percent": "\(quarter * 25)"])
-                }
-                try progress(fraction)
-            }
-            return CPUBackend(loaded, chunkLength: chunk)
-        }
+        try ServeCall.run(
+            options(), keyFiles: serve.access.keyFiles, model: model.choice(),
+            chunkLength: serve.chunk, logger: serve.log.makeLogger(label: "llorch-worker"))
     }
 
-    private func runStub(
-        _ stub: StubOptions, _ options: WorkerOptions, _ logger: Logger
-    ) throws {
-        logger.warning("the stub engine answers: its text means nothing")
-        var options = options
-        options.limits = stub.limits
-        let shutdown = try ShutdownSignal.handlingTermination()
-        try WorkerLoop.run(options, shutdown: shutdown, logger: logger) { progress in
-            try StubBackend.load(stub, progress: progress)
+    private func options() throws -> WorkerOptions {
+        var options = try Program.checkUsage {
+            try WorkerOptions(
+                name: serve.workerId, jobs: serve.jobs, control: serve.control,
+                events: serve.events, advertisedJobs: serve.advertiseJobs,
+                advertisedControl: serve.advertiseControl, mayBeExposed: serve.access.mayBeExposed,
+                keyFiles: serve.access.keyFiles)
         }
+        options.drainTimeout = serve.drainTimeout
+        options.stateDirectory = serve.stateDirectory
+        return options
     }
 }
-
-extension Logger.Level: @retroactive ExpressibleByArgument {}

@@ -9,20 +9,20 @@ import Testing
 @Suite struct StoredBlocksTests {
     /// Rows of random blocks, scales that are no numbers left out.
     struct Rows {
-        let encoding: ElementEncoding
+        let format: StoredFormat
         let inputSize: Int
         let outputSize: Int
         var bytes: [UInt8]
 
         init(
-            _ encoding: ElementEncoding, inputs: Int, outputs: Int, _ generator: inout SplitMix
+            _ format: StoredFormat, inputs: Int, outputs: Int, _ generator: inout SplitMix
         ) {
-            self.encoding = encoding
+            self.format = format
             inputSize = inputs
             outputSize = outputs
-            let block = encoding.block
-            let count = inputs / block.valueCount * outputs
-            bytes = (0..<count * block.byteCount).map { _ in .random(in: 0...255, using: &generator)
+            let count = inputs / format.valuesPerBlock * outputs
+            bytes = (0..<count * format.bytesPerBlock).map { _ in
+                .random(in: 0...255, using: &generator)
             }
             for index in 0..<count {
                 let scale = Float16.random(in: -0.5...0.5, using: &generator)
@@ -32,7 +32,7 @@ import Testing
 
         mutating func set(scale: UInt16, ofBlock index: Int) {
             // Q6_K has it at its end.
-            let place = index * encoding.block.byteCount + (encoding == .q6K ? 208 : 0)
+            let place = index * format.bytesPerBlock + (format == .q6K ? 208 : 0)
             bytes[place] = UInt8(truncatingIfNeeded: scale)
             bytes[place + 1] = UInt8(truncatingIfNeeded: scale >> 8)
         }
@@ -43,16 +43,8 @@ import Testing
             }
             var values = [Float](repeating: 0, count: inputSize * outputSize)
             var span = values.mutableSpan
-            encoding.widen(units.span, into: &span, at: 0)
+            format.widen(units.span, into: &span, at: 0)
             return values
-        }
-
-        var blocks: StoredBlocks {
-            switch encoding {
-            case .q80: .q80
-            case .q40: .q40
-            default: .q6K
-            }
         }
 
         /// Packed in slices, as a loader does.
@@ -64,26 +56,26 @@ import Testing
             for first in stride(from: 0, to: outputSize, by: 64) {
                 let rows = first * rowBytes..<min(first + 64, outputSize) * rowBytes
                 builder.setOutputRows(
-                    from: first, stored: blocks, bytes.span.bytes.extracting(rows))
+                    from: first, stored: format, bytes.span.bytes.extracting(rows))
             }
             return builder.finish()
         }
     }
 
-    static let encodings: [ElementEncoding] = [.q80, .q40, .q6K]
+    static let formats: [StoredFormat] = [.q80, .q40, .q6K]
     static let sizes = [(256, 1), (256, 131), (768, 64), (512, 70)]
 
-    private static func isSame(_ encoding: ElementEncoding, _ precision: Precision) -> Bool {
-        (encoding, precision) == (.q80, .q8) || (encoding, precision) == (.q40, .q4)
+    private static func isSame(_ format: StoredFormat, _ precision: Precision) -> Bool {
+        (format, precision) == (.q80, .q8) || (format, precision) == (.q40, .q4)
     }
 
     @Test(arguments: KernelTests.levels, Precision.allCases)
     func arePackedAsTheirValues(_ level: InstructionSet, _ precision: Precision) throws {
         let kernels = try KernelTests.kernels(level)
         var generator = SplitMix(seed: 8)
-        for encoding in Self.encodings where !Self.isSame(encoding, precision) {
+        for format in Self.formats where !Self.isSame(format, precision) {
             for (inputs, outputs) in Self.sizes {
-                let rows = Rows(encoding, inputs: inputs, outputs: outputs, &generator)
+                let rows = Rows(format, inputs: inputs, outputs: outputs, &generator)
                 var builder = PackedMatrix.Builder(
                     inputSize: inputs, outputSize: outputs, precision: precision,
                     kernels: kernels)
@@ -93,7 +85,7 @@ import Testing
                     #expect(
                         KernelTests.bits(PackingTests.column(n, of: found))
                             == KernelTests.bits(PackingTests.column(n, of: expected)),
-                        "\(encoding), \(inputs) × \(outputs), column \(n)")
+                        "\(format), \(inputs) × \(outputs), column \(n)")
                 }
             }
         }
@@ -105,8 +97,8 @@ import Testing
         let kernels = try KernelTests.kernels(level)
         var generator = SplitMix(seed: 9)
         for (inputs, outputs) in Self.sizes {
-            let encoding: ElementEncoding = precision == .q8 ? .q80 : .q40
-            var rows = Rows(encoding, inputs: inputs, outputs: outputs, &generator)
+            let format: StoredFormat = precision == .q8 ? .q80 : .q40
+            var rows = Rows(format, inputs: inputs, outputs: outputs, &generator)
             let matrix = rows.packed(precision, kernels)
             for index in rows.bytes.indices where precision == .q8 && index % 34 > 1 {
                 if rows.bytes[index] == 0x80 { rows.bytes[index] = 0x81 }

@@ -4,6 +4,7 @@
 import Foundation
 import LlorchEngine
 import LlorchProtocol
+import TestSupport
 import Testing
 
 @Suite struct TokenizerFilesTests {
@@ -137,6 +138,27 @@ import Testing
             try Tokenizer(directory: directory.path)
         }
         #expect(error?.description.hasSuffix("merges.txt: it is not a regular file") == true)
+    }
+
+    @Test func findsThePairFirst() throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("{}", to: "tokenizer.json")
+        #expect(try TokenizerFiles(directory: directory.path).form == .combined(Array("{}".utf8)))
+        try directory.write("{1", to: "vocab.json")
+        #expect(try TokenizerFiles(directory: directory.path).form == .combined(Array("{}".utf8)))
+        try directory.write("a b", to: "merges.txt")
+        #expect(
+            try TokenizerFiles(directory: directory.path).form
+                == .vocabularyAndMerges(vocabulary: Array("{1".utf8), merges: Array("a b".utf8)))
+        try directory.remove("tokenizer.json")
+        try directory.remove("merges.txt")
+        let error = #expect(throws: TokenizerError.self) {
+            try TokenizerFiles(directory: directory.path)
+        }
+        #expect(
+            error?.description
+                == "\(directory.path): must have vocab.json and merges.txt, or tokenizer.json, "
+                + "found vocab.json only; copy the tokenizer files that came with the model there")
     }
 
     /// 256 bytes, "aa", "aab" and the end mark.

@@ -1,10 +1,10 @@
-// One .gguf file, open, its header checked: what GPT-2 it says it holds. Its weights: GGUFModel.swift;
+// One .gguf file, open and with a checked header, and the configuration of the GPT-2 in it. Its weights: GGUFModel.swift;
 // its vocabulary: GGUFVocabulary.swift. The counterpart of ModelDirectory.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 /// A model in a single file, tokenizer included.
 package struct GGUFFile: Sendable {
-    package let file: ReadOnlyFile
+    package let file: ModelFile
     package let header: GGUFHeader
 
     package var path: String { file.path }
@@ -20,14 +20,12 @@ package struct GGUFFile: Sendable {
         "make another from its F32 or F16 file: llama-quantize --pure FILE NEW_FILE q8_0"
     /// For messages.
     static var readableNames: String {
-        let names = ElementEncoding.allCases.compactMap { encoding in
-            GGUFElement.allCases.first { $0.encoding == encoding }?.name
-        }
+        let names = StoredFormat.allCases.map(\.name)
         return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
     }
 
     package init(path: String) throws(ModelFileError) {
-        let file = try ReadOnlyFile(path: path)
+        let file = try ModelFile(path: path)
         let prefix = try file.bytes(at: 0, count: min(file.size, 8))
         guard GGUFHeader.isGGUF(prefix.span) else {
             if let mistaken = MistakenFile(prefix: prefix.span) { throw mistaken.error(path: path) }
@@ -112,7 +110,7 @@ package struct GGUFFile: Sendable {
         }
         let quantizationKey = "general.quantization_version"
         if let version = try metadata.integer(quantizationKey), version != 2,
-            header.tensors.contains(where: \.element.isQuantized)
+            header.tensors.contains(where: \.type.isQuantized)
         {
             throw error(
                 .unsupported, "\(quantizationKey) must be 2, found \(version)",
@@ -194,7 +192,7 @@ package struct GGUFFile: Sendable {
         guard let head = tensor(named: "output.weight"),
             let table = tensor(named: "token_embd.weight")
         else { return false }
-        guard head.element == table.element, head.shape == table.shape else { return true }
+        guard head.type == table.type, head.shape == table.shape else { return true }
         let step = 1 << 20
         for offset in stride(from: 0, to: head.range.count, by: step) {
             let count = min(step, head.range.count - offset)

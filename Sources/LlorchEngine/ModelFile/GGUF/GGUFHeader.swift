@@ -6,7 +6,7 @@
 package struct GGUFHeader: Sendable {
     package struct Tensor: Sendable, Hashable {
         package var name: String
-        package var element: GGUFElement
+        package var type: GGUFType
         /// Rows first: the reverse of the format, whose first number is the length of a row.
         package var shape: [Int]
         /// Bytes of the file.
@@ -30,14 +30,14 @@ package struct GGUFHeader: Sendable {
     /// Enough for GPT-2, so that its header is read once.
     private static let firstByteCount = 4 << 20
 
-    /// Whether the first bytes of a file say that it is one of these.
+    /// Whether a file that begins with these bytes is a GGUF file.
     package static func isGGUF(_ prefix: Span<UInt8>) -> Bool {
         let magic: [UInt8] = Array("GGUF".utf8)
         return prefix.count >= magic.count && magic.indices.allSatisfy { prefix[$0] == magic[$0] }
     }
 
     /// Reads as much of the file as its header takes, and little more.
-    package init(of file: ReadOnlyFile) throws(ModelFileError) {
+    package init(of file: ModelFile) throws(ModelFileError) {
         var count = min(file.size, Self.firstByteCount)
         while true {
             let bytes = try file.bytes(at: 0, count: count)
@@ -150,16 +150,16 @@ package struct GGUFHeader: Sendable {
             count = product
         }
         let number = try cursor.uint32(what)
-        guard let element = GGUFElement(rawValue: number) else {
+        guard let type = GGUFType(rawValue: number) else {
             throw .unsupported(
                 "\(what) has the unknown type \(number), expected \(GGUFFile.readableNames)",
                 remedy: GGUFFile.quantizeAgain)
         }
-        let (valueCount, byteCount) = element.block
+        let (valueCount, byteCount) = (type.valuesPerBlock, type.bytesPerBlock)
         guard shape[0] % valueCount == 0 else {
             throw .malformed(
                 "\(what) has rows of \(shape[0]) values, which blocks of \(valueCount) "
-                    + "(\(element.name)) do not fill")
+                    + "(\(type.name)) do not fill")
         }
         let (size, overflow) = (count / valueCount).multipliedReportingOverflow(by: byteCount)
         let offset = try cursor.uint64(what)
@@ -171,7 +171,7 @@ package struct GGUFHeader: Sendable {
         }
         let (end, endOverflow) = offset.addingReportingOverflow(size)
         guard !endOverflow else { throw .malformed("\(what) is larger than any file") }
-        return Tensor(name: name, element: element, shape: shape.reversed(), range: offset..<end)
+        return Tensor(name: name, type: type, shape: shape.reversed(), range: offset..<end)
     }
 
     /// The tensors in the order of their data, moved to where these begin; only padding lies between.

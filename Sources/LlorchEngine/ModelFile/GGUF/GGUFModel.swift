@@ -1,48 +1,14 @@
-// The weights of a GGUF file, by the loader's names. The counterpart of SafetensorsModel.swift; all checks are done
-// before the first weight is read. Reading: StoredTensor.swift.
+// The weights of a GGUF file. All checks are done before the first weight is read. The counterpart of
+// Safetensors/SafetensorsModel.swift; reading: ModelFile/StoredModel.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-/// The weights of a GGUF file.
-package struct GGUFModel: ModelSource, Sendable {
-    package let configuration: GPT2Configuration
-    private var tensors: StoredTensors
-
+extension StoredModel {
     /// Compares the tensors of the file with what its metadata demands.
     package init(_ gguf: GGUFFile) throws(ModelFileError) {
-        configuration = try gguf.configuration()
-        tensors = StoredTensors(try Self.select(from: gguf, for: configuration))
-    }
-
-    package func shape(of name: String) -> [Int]? { tensors.shape(of: name) }
-
-    package func layout(of name: String) -> MatrixLayout { .outputRows }
-
-    package func encoding(of name: String) -> ElementEncoding? { tensors.encoding(of: name) }
-
-    package mutating func read(
-        _ name: String, rows: Range<Int>, into destination: inout MutableSpan<Float>
-    ) throws(ModelFileError) {
-        try tensors.read(name, rows: rows, into: &destination)
-    }
-
-    package mutating func readStored(
-        _ name: String, rows: Range<Int>, into destination: inout MutableRawSpan
-    ) throws(ModelFileError) {
-        try tensors.readStored(name, rows: rows, into: &destination)
-    }
-
-    /// The digest of configuration and weights: of floats, whatever their element type, and of blocks as
-    /// they are stored.
-    ///
-    /// It is another one than of a safetensors file with the same floats: the digest takes them in the
-    /// order of the file, and the matrices of the blocks lie the other way round here. To digest them in
-    /// one order would take a second pass, or memory for a whole matrix.
-    package mutating func contentDigest() throws(ModelFileError) -> ContentDigest {
-        var digest = ContentDigest()
-        digest.update("gguf")
-        configuration.update(&digest)
-        try tensors.update(&digest, for: configuration)
-        return digest
+        let configuration = try gguf.configuration()
+        self.init(
+            configuration, tensors: try Self.select(from: gguf, for: configuration),
+            layout: .outputRows)
     }
 
     /// Every tensor of the configuration under the loader's name, and nothing else.
@@ -63,12 +29,12 @@ package struct GGUFModel: ModelSource, Sendable {
             }
             if tensor.shape != shape {
                 problems.append("\(name) has shape \(tensor.shape), expected \(shape)")
-            } else if tensor.element.encoding == nil {
-                unreadable.append("\(name) has type \(tensor.element.name)")
+            } else if tensor.type.format == nil {
+                unreadable.append("\(name) has type \(tensor.type.name)")
             }
-            selected[required.name] = tensor.element.encoding.map {
+            selected[required.name] = tensor.type.format.map {
                 StoredTensor(
-                    file: gguf.file, encoding: $0, shape: tensor.shape, range: tensor.range)
+                    file: gguf.file, format: $0, shape: tensor.shape, range: tensor.range)
             }
         }
         problems += found.keys.sorted().map { "\($0.quotedForMessage) is there" }

@@ -65,7 +65,7 @@ extension GGUFFile {
         }
     }
 
-    /// A tokenizer that asks for anything else than GPT-2 does is refused, never half obeyed.
+    /// Refuses a tokenizer that differs from GPT-2's in any setting.
     private func checkTokenizer() throws(ModelFileError) {
         guard let model = try metadata.text(Self.prefix + "model") else { throw missing("model") }
         guard model == "gpt2" else {
@@ -74,7 +74,7 @@ extension GGUFFile {
                 "\(Self.prefix)model must be 'gpt2', found \(model.quotedForMessage)",
                 remedy: Self.convertAgain)
         }
-        // Files written before there was such a key are GPT-2's too.
+        // Older files of GPT-2 have no such key.
         if let pattern = try metadata.text(Self.prefix + "pre"), pattern != "gpt-2" {
             throw error(
                 .unsupported,

@@ -1,0 +1,74 @@
+// A model directory or a GGUF file made ready to run: weights packed, tokenizer read, facts known.
+// SPDX-License-Identifier: Apache-2.0
+
+package import LlorchProtocol
+
+/// Everything that a job needs and does not change.
+package struct LoadedModel: Sendable {
+    package let model: GPT2
+    package let tokenizer: Tokenizer
+    package let facts: ModelFacts
+
+    /// Reads the model; checks come before the first weight is read.
+    ///
+    /// - Parameters:
+    ///   - path: a Hugging Face directory, or a GGUF file.
+    ///   - precision: of the weights in memory.
+    ///   - kernels: the instruction-set level.
+    ///   - progress: called with the fraction read; an error it throws ends the loading.
+    /// - Throws: `ModelFileError`, `TokenizerError`, or what `progress` throws.
+    package init(
+        path: String, precision: Precision, kernels: Kernels,
+        progress: (Double) throws -> Void = { _ in }
+    ) throws {
+        if try ModelFile.isFile(at: path) {
+            let file = try GGUFFile(path: path)
+            try self.init(
+                reading: StoredModel(file), tokenizer: Tokenizer(file), name: file.name, path: path,
+                precision: precision, kernels: kernels, progress: progress,
+                updateWithTokenizer: file.updateWithTokenizer)
+        } else {
+            let directory = try ModelDirectory(path: path)
+            let source = try StoredModel(directory, configuration: directory.configuration())
+            let files = try TokenizerFiles(directory: path)
+            try self.init(
+                reading: source, tokenizer: Tokenizer(files), name: directory.name, path: path,
+                precision: precision, kernels: kernels, progress: progress,
+                updateWithTokenizer: files.update)
+        }
+    }
+
+    // `updateWithTokenizer` adds to a digest what `tokenizer` was made of.
+    private init(
+        reading source: StoredModel, tokenizer: Tokenizer, name: String, path: String,
+        precision: Precision, kernels: Kernels, progress: (Double) throws -> Void,
+        updateWithTokenizer: (inout ContentDigest) -> Void
+    ) throws {
+        let configuration = source.configuration
+        guard tokenizer.vocabularySize <= configuration.vocabularySize else {
+            throw ModelFileError(
+                .inconsistent, path: path,
+                problem: "the tokenizer has \(tokenizer.vocabularySize) entries, "
+                    + "the token table has \(configuration.vocabularySize) rows",
+                remedy: "take the tokenizer that belongs to this model")
+        }
+        var source = source
+        let model = try GPT2(
+            reading: &source, precision: precision, kernels: kernels, progress: progress)
+        var digest = try source.contentDigest()
+        updateWithTokenizer(&digest)
+        self.model = model
+        self.tokenizer = tokenizer
+        facts = ModelFacts(
+            name: name, digest: digest.hexadecimal,
+            precision: precision.rawValue, contextLength: configuration.contextLength,
+            vocabularySize: configuration.vocabularySize,
+            memoryBytes: UInt64(model.weightByteCount))
+    }
+
+    /// Ids that end a text: the configuration's, and the tokenizer's own where that names none.
+    package var endOfText: [UInt32] {
+        let configured = model.configuration.endOfText.map { UInt32($0) }
+        return configured.isEmpty ? tokenizer.endOfText.map { [$0] } ?? [] : configured
+    }
+}

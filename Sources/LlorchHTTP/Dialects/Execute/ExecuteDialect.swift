@@ -1,0 +1,74 @@
+// The first dialect, `POST /execute`: one JSON object in, `text/event-stream` out, errors as `{"errors":[…]}`.
+// The rules of a job's members: LlorchProtocol/Wire/ExecuteRequest.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+package import HTTPTypes
+import LlorchProtocol
+
+/// How docs/http-api.md speaks.
+package struct ExecuteDialect: Dialect {
+    package init() {}
+
+    package var streamHeaders: HTTPFields {
+        [.contentType: "text/event-stream", .cacheControl: "no-cache"]
+    }
+
+    package func jobRequest(
+        headers: HTTPFields, body: [UInt8]
+    ) throws(Refusal) -> JobRequest {
+        var job = try Self.job(of: body)
+        let lastEventID = try Self.lastEventID(in: headers)
+        if let name = HTTPField.Name(DeadlineHeader.name), let text = headers[name] {
+            job.deadlineMilliseconds = try DeadlineHeader.millisecondsLeft(text)
+        }
+        return JobRequest(job, lastEventID: lastEventID)
+    }
+
+    package func framer(for request: JobRequest) -> any StreamFramer {
+        EventFramer(
+            jobID: request.job.id, seed: request.job.seed ?? 0, lastEventID: request.lastEventID,
+            timeOfDay: { Date.now.ISO8601Format() })
+    }
+
+    package func body(of refusal: Refusal) -> [UInt8] {
+        var failure = refusal.failure
+        if failure.errors.isEmpty, let field = Self.field(of: failure.code) {
+            failure.errors = [
+                FieldError(
+                    field: field, constraint: failure.code.rawValue, message: failure.message)
+            ]
+        }
+        return failure.errorsBody()
+    }
+
+    /// The member of the request that a failure without errors of its own is about; nil for the whole body.
+    private static func field(of code: JobFailure.Code) -> String? {
+        switch code {
+        case .contextOverflow: "prompt"
+        case .jobIDConflict: "job_id"
+        default: nil
+        }
+    }
+
+    private static func job(of body: [UInt8]) throws(Refusal) -> GenerationJob {
+        do {
+            return try ExecuteRequest(parsing: body).job
+        } catch {
+            throw Refusal(error)
+        }
+    }
+
+    /// The `id` of the last frame that the client has, of a client that had part of the answer before.
+    private static func lastEventID(in headers: HTTPFields) throws(Refusal) -> Int? {
+        guard let name = HTTPField.Name("Last-Event-ID"), let text = headers[name] else {
+            return nil
+        }
+        guard let id = Int(text), id >= 0 else {
+            throw Refusal(
+                .badRequest, field: "Last-Event-ID", constraint: "held",
+                "Last-Event-ID must be the id of a frame, a count of tokens")
+        }
+        return id
+    }
+}

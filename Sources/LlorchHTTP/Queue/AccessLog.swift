@@ -1,0 +1,23 @@
+// Writes into the log whom the queue's addresses did not let in, in the words of LlorchQueue's AccessReport.
+// SPDX-License-Identifier: Apache-2.0
+
+import LlorchQueue
+import Logging
+
+/// At most one look a second.
+struct AccessLog {
+    private let logger: Logger
+    private var access: AccessReport
+
+    init(isExposed: Bool, logger: Logger) {
+        self.logger = logger
+        access = AccessReport(exposure: isExposed ? .dispatcher : nil)
+    }
+
+    mutating func report(on client: DispatcherClient, now: Duration) {
+        for news in access.news(of: client.access, now: now) {
+            let fields = news.fields.map { ($0.name, Logger.MetadataValue.string($0.value)) }
+            logger.warning("\(news.message)", metadata: Dictionary(uniqueKeysWithValues: fields))
+        }
+    }
+}

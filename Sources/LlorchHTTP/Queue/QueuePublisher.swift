@@ -1,0 +1,87 @@
+// What the queue's thread tells the other threads: which workers serve, and what is counted. Nothing here decides
+// about a job.
+// SPDX-License-Identifier: Apache-2.0
+
+import LlorchLog
+import LlorchProtocol
+import LlorchQueue
+import LlorchSystem
+import Logging
+
+/// Confined to the queue's thread; `Serving` and `ShimMetrics` are read by any.
+struct QueuePublisher {
+    private let serving: Serving
+    private let metrics: ShimMetrics
+    private let logger: Logger
+    /// The processes that the log has named, by their workers.
+    private var boots: [String: UInt64] = [:]
+    /// Workers that the dispatcher knew when they were last published.
+    private var known = 0
+
+    init(serving: Serving, metrics: ShimMetrics, logger: Logger) {
+        self.serving = serving
+        self.metrics = metrics
+        self.logger = logger
+    }
+
+    var isServed: Bool { serving.snapshot().isServed }
+
+    /// Before any client hears of it, so that a client who has its answer finds it counted.
+    mutating func publish(_ deliveries: [Delivery], of client: DispatcherClient, now: Duration) {
+        var numbers = MetricsTotals.QueueNumbers()
+        numbers.counters = client.dispatcher.counters
+        numbers.waiting = client.dispatcher.waitingCount
+        numbers.out = client.dispatcher.outCount
+        numbers.unreadable = client.unreadableEvents + client.multipartDropped
+        metrics.update { measurements in
+            measurements.totals.queue = numbers
+            for case .event(let event, let jobID) in deliveries {
+                measurements.note(event, of: jobID, now: now)
+            }
+        }
+        publishWorkers(of: client.dispatcher, deliveries)
+    }
+
+    /// The workers are published when one has spoken of itself, has left, or was forgotten.
+    private mutating func publishWorkers(of dispatcher: Dispatcher, _ deliveries: [Delivery]) {
+        var isChanged = dispatcher.workers.count != known
+        for delivery in deliveries {
+            switch delivery {
+            case .status: isChanged = true
+            case .left(let worker, let reason):
+                isChanged = true
+                logger.info(
+                    "worker left",
+                    metadata: [
+                        "worker": LogText.metadata(worker), "reason": LogText.metadata(reason),
+                    ])
+            case .accepted, .event: break
+            }
+        }
+        guard isChanged else { return }
+        known = dispatcher.workers.count
+        let workers = dispatcher.workers.compactMap(Serving.Worker.init)
+        serving.publish(workers)
+        for worker in workers where boots[worker.name] != worker.boot {
+            logger.info(
+                "worker seen",
+                metadata: [
+                    "worker": LogText.metadata(worker.name),
+                    "state": "\(worker.status.state.rawValue)",
+                ])
+        }
+        boots = Dictionary(workers.map { ($0.name, $0.boot) }) { first, _ in first }
+    }
+
+    func submitted(_ jobID: String, now: Duration) {
+        metrics.update { $0.submitted(jobID, now: now) }
+    }
+
+    func cancelled(_ jobID: String, now: Duration) {
+        metrics.update { $0.cancelled(jobID, now: now) }
+    }
+
+    func ended(_ jobID: String, _ failure: JobFailure, now: Duration) {
+        metrics.update { $0.ended(jobID, .error(failure.code), now: now) }
+    }
+}

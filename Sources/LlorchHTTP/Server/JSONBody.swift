@@ -1,0 +1,41 @@
+// The bytes of a JSON request body. The content type is checked before the size, so that clients see the same
+// error first as with other servers of this interface. The contents: LlorchProtocol/Wire/ExecuteRequest.swift.
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+package import HummingbirdCore
+import LlorchJSON
+import LlorchProtocol
+import NIOCore
+
+extension Request {
+    /// Reads the whole body, at most 2 MiB of it.
+    package func jsonBody() async throws -> [UInt8] {
+        guard Self.isJSON(headers[.contentType]) else {
+            throw Refusal(
+                .unsupportedMediaType, constraint: "content_type(application/json)",
+                "Expected request with `Content-Type: application/json`")
+        }
+        let limit = StrictJSON.Limits.http.maximumBytes
+        let tooLarge = Refusal(
+            .contentTooLarge, constraint: "max_bytes(\(limit))",
+            "length limit exceeded: the body may have at most \(limit) bytes")
+        if let length = headers[.contentLength].flatMap(Int.init), length > limit {
+            throw tooLarge
+        }
+        do {
+            return Array(buffer: try await body.collect(upTo: limit))
+        } catch is NIOTooManyBytesError {
+            throw tooLarge
+        }
+    }
+
+    /// `application/json` or `application/*+json`, with or without parameters.
+    static func isJSON(_ contentType: String?) -> Bool {
+        let essence = (contentType ?? "").prefix { $0 != ";" }
+        let type = essence.filter { !$0.isWhitespace }.lowercased()
+        guard type.hasPrefix("application/") else { return false }
+        let subtype = type.dropFirst("application/".count)
+        return subtype == "json" || subtype.hasSuffix("+json") && subtype.utf8.count > 5
+    }
+}
