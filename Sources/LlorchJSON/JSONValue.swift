@@ -38,7 +38,7 @@ extension JSONValue: Hashable {
 }
 
 extension JSONValue {
-    /// The members when this is an object, else nil; the other accessors alike.
+    /// The members of an object; nil for other values, as with the accessors below.
     package var asObject: JSONObject? {
         if case .object(let object) = self { object } else { nil }
     }
@@ -117,7 +117,7 @@ package struct JSONNumber: Sendable, Hashable {
 /// The members of an object in the order of the document; keys are unique.
 package struct JSONObject: Sendable {
     package private(set) var members: [(key: String, value: JSONValue)] = []
-    /// Built when a search by eye would be slow.
+    /// Built once there are so many members that comparing every key would be slow.
     private var positions: [ExactString: Int] = [:]
 
     package init() {}
@@ -168,7 +168,7 @@ package struct JSONObject: Sendable {
 }
 
 extension JSONObject: Hashable {
-    /// Order counts.
+    /// Objects are equal only with their members in the same order.
     package static func == (left: JSONObject, right: JSONObject) -> Bool {
         left.members.elementsEqual(right.members) {
             ExactString($0.key) == ExactString($1.key) && $0.value == $1.value
@@ -193,7 +193,7 @@ struct ExactString: Sendable, Hashable {
     }
 
     static func == (left: ExactString, right: ExactString) -> Bool {
-        // Most differ in length, which costs no call.
+        // Most strings differ in length, which is compared without a call.
         guard left.text.utf8.count == right.text.utf8.count else { return false }
         let a = left.text.utf8.span
         let b = right.text.utf8.span

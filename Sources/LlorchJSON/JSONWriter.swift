@@ -9,7 +9,7 @@ package struct JSONWriter {
     private var needsComma = false
 
     package init() {
-        // Most messages fit.
+        // Most messages fit in this without growing.
         bytes.reserveCapacity(256)
     }
 
@@ -61,7 +61,7 @@ package struct JSONWriter {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// Whether no byte of it may need an escape.
+    /// Whether the text can be written as it is, because no byte of it needs an escape.
     private static func isPlain(_ text: String) -> Bool {
         let utf8 = text.utf8.span
         for index in utf8.indices {

@@ -1,5 +1,5 @@
 // Reads JSON exactly as RFC 8259 writes it, within limits. No leniency: what one reader takes and
-// another refuses is refused here. Linear in the length of the input; the values: JSONValue.swift.
+// another refuses is refused here. Time is linear in the length of the input. The values: JSONValue.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 /// The only JSON reader of the project: messages, HTTP bodies, model files.
@@ -31,7 +31,7 @@ package enum StrictJSON {
         package static let wire = Limits(
             maximumBytes: 1 << 20, maximumDepth: 8, maximumValues: 8192)
 
-        /// A message of a worker: as `wire`, but a model can write any character.
+        /// A message of a worker: as `wire`, but with `\u0000`, because a model can write any character.
         package static let event = Limits(
             maximumBytes: 1 << 20, maximumDepth: 8, maximumValues: 8192, allowsNUL: true)
 

@@ -1,7 +1,7 @@
 // One thing wrong with one field of a request. The checks themselves: Wire/JobValidation.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-/// An entry of the `errors` array of a refused request; texts are part of the contract.
+/// An entry of the `errors` array of a refused request; clients may compare its texts, so they do not change.
 package struct FieldError: Error, Sendable, Hashable {
     /// The wire name, `max_tokens`.
     package var field: String

@@ -20,7 +20,7 @@ package struct GenerationJob: Sendable, Hashable {
     package var seed: UInt64?
     /// Counted from the worker's receipt of the job; covers the queue and the run.
     package var deadlineMilliseconds: UInt32?
-    /// The worker gives the job up when no `ping` came for this long.
+    /// Without a `ping` for this long the worker gives the job up.
     package var leaseMilliseconds: UInt32?
     /// Tokens of an earlier attempt that the dispatcher holds; generation goes on after them.
     package var resumeIDs: [TokenID]
@@ -46,6 +46,6 @@ package struct GenerationJob: Sendable, Hashable {
         self.correlationID = correlationID
     }
 
-    /// The value of an absent `max_tokens` (decision D-05).
+    /// The value of an absent `max_tokens`, which is the largest allowed; the context left may end the job earlier.
     package static let defaultMaximumTokens = 2048
 }

@@ -4,7 +4,7 @@
 
 /// The contents of an `error` event, and the error every layer above the engine throws.
 package struct JobFailure: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The one set of codes (decision D-04); the raw value is the wire spelling.
+    /// The only set of codes, on the queue and in HTTP; the raw value is the spelling on the wire.
     package enum Code: String, Sendable, Hashable, CaseIterable {
         case invalidRequest = "INVALID_REQUEST"
         case contextOverflow = "CONTEXT_OVERFLOW"
@@ -40,7 +40,7 @@ package struct JobFailure: Error, Sendable, Hashable, CustomStringConvertible {
     /// One sentence, with the remedy where one exists.
     package var message: String
     package var retriable: Bool
-    /// All that is wrong with the request, for `invalidRequest`; else empty.
+    /// All that is wrong with the request, if the code is `invalidRequest`; otherwise empty.
     package var errors: [FieldError]
 
     package init(

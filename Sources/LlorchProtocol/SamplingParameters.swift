@@ -3,7 +3,7 @@
 
 /// Parameters of one job's sampler; every value is finite and in range.
 package struct SamplingParameters: Sendable, Hashable {
-    /// 0 to 2; below 1e-6 the most likely token is taken (decision D-17).
+    /// 0 to 2; below 1e-6 the most likely token is taken.
     package let temperature: Float
     /// Keeps the k most likely tokens; 0 is off.
     package let topK: UInt32

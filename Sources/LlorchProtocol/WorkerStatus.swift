@@ -8,7 +8,7 @@ package struct WorkerStatus: Sendable, Hashable {
         case loading
         case idle
         case busy
-        /// The reader of events is behind; the running job is paused.
+        /// The reader of events is behind, so the running job is paused.
         case stalled
         case draining
     }
@@ -29,9 +29,9 @@ package struct WorkerStatus: Sendable, Hashable {
     package var loadProgress: Double?
     /// The job that was running when the previous process of this worker died.
     package var crashedOn: String?
-    /// Bytes of events that wait to be taken; absent where a worker does not say.
+    /// Bytes of events that libzmq has not taken yet; nil from a worker that does not say.
     package var outboxBytes: Int?
-    /// Messages refused since the process began that named no job; absent where a worker does not say.
+    /// Messages refused since the process began that named no job; nil from a worker that does not say.
     package var malformed: Int?
 
     package init(
@@ -56,10 +56,9 @@ package struct WorkerStatus: Sendable, Hashable {
 /// What a dispatcher needs to know about the model a worker has loaded.
 package struct ModelFacts: Sendable, Hashable {
     package var name: String
-    /// Equal digests and precisions answer equally, bit for bit; hexadecimal.
+    /// Hexadecimal; workers with equal digests and precisions answer equally, bit for bit.
     ///
-    /// Tells models apart,
-    /// proves nothing against a forger.
+    /// A digest tells models apart. It does not prove that a model is genuine.
     package var digest: String
     /// `f32`, `bf16`, `q8` or `q4`.
     package var precision: String

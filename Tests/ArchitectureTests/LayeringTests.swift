@@ -137,11 +137,36 @@ import Testing
 
     @Test(arguments: [
         "unsafe f()", "a.withUnsafeBytes { $0 }", "let p: UnsafeRawPointer",
-        "a.unsafeLoad(as: B.self)",
+        "a.unsafeLoad(as: B.self)", "unsafeBitCast(a, to: B)", "Span(_unsafeElements: a)",
+        "let p: OpaquePointer", "nonisolated(unsafe) var a = 0",
     ])
     func unsafeCodeElsewhereIsFound(line: String) {
         let file = SourceFile(path: "Sources/LlorchEngine/Layers/A.swift", text: line)
         #expect(Rules.unsafeViolations(file).count == 1)
+    }
+
+    @Test(arguments: ["let isSafe = true", "safe f()", "// unsafe", "\"unsafe\""])
+    func safeCodeIsNoViolation(line: String) {
+        let file = SourceFile(path: "Sources/LlorchEngine/Layers/A.swift", text: line)
+        #expect(Rules.unsafeViolations(file) == [])
+    }
+
+    @Test func theSystemIsCalledWhereThatIsListed() {
+        #expect(sources.flatMap(Rules.systemCallViolations) == [])
+        let importing = sources.filter { $0.imports.contains { $0.module == "Glibc" } }
+        let unused = Rules.systemCalls.keys.filter { place in
+            !importing.contains { $0.path.hasPrefix("Sources/\(place)") }
+        }
+        #expect(unused == [])
+    }
+
+    @Test(arguments: [
+        "LlorchQueue/Worker/A.swift", "LlorchQueue/Addresses/A.swift", "LlorchHTTP/A.swift",
+        "LlorchEngine/Tensor/A.swift", "LlorchWorker/A.swift", "llorch-worker/A.swift",
+    ])
+    func aCallOfTheSystemElsewhereIsFound(path: String) {
+        let file = SourceFile(path: "Sources/\(path)", text: "package import Glibc\n")
+        #expect(Rules.systemCallViolations(file).count == 1)
     }
 
     @Test func noListedPlaceIsEmpty() {

@@ -146,6 +146,14 @@ enum Rules {
         "LlorchJSON/JSONValue.swift",  // the bytes of a string, hashed
     ]
 
+    /// Where the C library may be called, and why there: everything else goes through `LlorchSystem`.
+    static let systemCalls: [String: String] = [
+        "LlorchSystem": "the calls of the operating system",
+        "LlorchQueue/ZMQ": "errno, which libzmq leaves, and the modes of key files",
+        "LlorchEngine/Tensor/Matrix.swift": "pages for large matrices: mmap(2), madvise(2)",
+        "LlorchEngine/Measurement": "exp(3) and log(3)",
+    ]
+
     /// What other packages may use.
     static let publicFace: Set<String> = [
         "LlorchEngine/LanguageModel.swift", "LlorchEngine/Generation.swift",
@@ -208,11 +216,24 @@ enum Rules {
         ) { "layers must not mention \($0)" }
     }
 
-    static func unsafeViolations(_ file: SourceFile) -> [Violation] {
+    static func systemCallViolations(_ file: SourceFile) -> [Violation] {
+        guard places(of: file).allSatisfy({ systemCalls[$0] == nil }) else { return [] }
+        return file.imports.filter { $0.module == "Glibc" }.map {
+            Violation(file, line: $0.line, "must not import Glibc; use LlorchSystem")
+        }
+    }
+
+    /// The names by which a list may mean a file: its target, its folder, itself.
+    private static func places(of file: SourceFile) -> [String] {
         let name = file.path.split(separator: "/").dropFirst().joined(separator: "/")
-        let places = [file.target, "\(file.target)/\(file.folder)", name]
-        guard unsafeCode.isDisjoint(with: places) else { return [] }
-        return words(in: file, matching: /\bunsafe\w*|\b\w*Unsafe\w*|\bOpaquePointer\b/) {
+        return [file.target, "\(file.target)/\(file.folder)", name]
+    }
+
+    /// Keywords, types and functions that give up the compiler's protection: `unsafe`, `UnsafePointer`,
+    /// `withUnsafeBytes`, `unsafeBitCast`, `_unsafeElements`.
+    static func unsafeViolations(_ file: SourceFile) -> [Violation] {
+        guard unsafeCode.isDisjoint(with: places(of: file)) else { return [] }
+        return words(in: file, matching: /\b_*unsafe\w*|\b\w*Unsafe\w*|\bOpaquePointer\b/) {
             "\($0) outside the list of files that may use it"
         }
     }

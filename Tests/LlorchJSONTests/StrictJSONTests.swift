@@ -214,9 +214,9 @@ private func parse(
         }
     }
 
-    /// A quadratic step would take hours at this size; the bound leaves room for a debug build.
+    /// A quadratic step would take far longer than the limit at this size; linear time is a fraction of a second.
     @Test(
-        "a megabyte of anything takes linear time",
+        "a megabyte of anything takes linear time", .timeLimit(.minutes(5)),
         arguments: [
             ("", "1", ""), ("0.", "1", ""), ("1e-", "9", ""), ("\"", "x", "\""),
             ("\"", "\\n", "\""), ("\"", "\u{E9}", "\""), ("\"", "\\ud83d\\ude00", "\""),
@@ -226,14 +226,14 @@ private func parse(
     func linear(_ head: String, _ body: String, _ tail: String) {
         let count = (1 << 20) / body.utf8.count
         let document = Array((head + String(repeating: body, count: count) + tail).utf8)
-        let time = ContinuousClock().measure { _ = try? StrictJSON.parse(document, limits: limits) }
-        #expect(time < .seconds(20))
+        _ = try? StrictJSON.parse(document, limits: limits)
     }
 
-    @Test("many different keys take linear time")
+    /// Comparing every key with every other would take far longer than the limit.
+    @Test("many different keys take linear time", .timeLimit(.minutes(5)))
     func manyKeys() throws {
-        let members = (0..<80_000).map { "\"k\($0)\":0" }.joined(separator: ",")
-        let time = ContinuousClock().measure { _ = try? parse("{\(members)}") }
-        #expect(time < .seconds(20))
+        let members = (0..<1_000_000).map { "\"k\($0)\":0" }.joined(separator: ",")
+        let value = try parse("{\(members)}", limits: .file(maximumBytes: 1 << 24))
+        #expect(value.asObject?.count == 1_000_000)
     }
 }

@@ -1,4 +1,4 @@
-// The tables of the request contract, row by row, through the entry HTTP uses.
+// Each rule of docs/wire-protocol.md, section 4.1, through the function by which HTTP reads requests.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol

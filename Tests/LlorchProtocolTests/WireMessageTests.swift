@@ -297,7 +297,7 @@ private func event(_ text: String) throws(WireError) -> WorkerEvent {
         }
     }
 
-    /// What still parses must also be writable and come back the same.
+    /// A damaged message that still parses can be written, and parses again to the same value.
     @Test("damaged messages end in a value or an error", arguments: RandomSource.seeds)
     func mutations(_ seed: UInt64) throws {
         var random = RandomSource(seed: seed)

@@ -1,4 +1,4 @@
-// The examples of docs/wire-protocol.md are fixtures: what the page shows, the code takes.
+// Every example of docs/wire-protocol.md is parsed, so that the page shows only what the code takes.
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation

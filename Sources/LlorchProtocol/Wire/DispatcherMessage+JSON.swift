@@ -1,5 +1,5 @@
 // DispatcherMessage as bytes and back. Unknown members are an error: a misspelt limit must not
-// silently be no limit. docs/wire-protocol.md says the same in prose.
+// silently be no limit. The format is described in docs/wire-protocol.md.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchJSON
@@ -65,7 +65,7 @@ extension DispatcherMessage {
         }
     }
 
-    /// The job a `job` message is about, if its id is short enough to be said back.
+    /// The job that a `job` message is about, if its id is short enough for an answer.
     private static func reference(_ object: JSONObject) -> JobReference? {
         guard object["type"]?.asString == "job", let jobID = object["job_id"]?.asString,
             jobID.utf8.count <= JobValidation.jobIDBytes
@@ -113,7 +113,7 @@ extension JSONWriter {
         member("attempt", reference.attempt)
     }
 
-    /// All but the id; what has its default is left out, except `max_tokens`.
+    /// All members but the id; a member with its default value is left out, except `max_tokens`.
     fileprivate mutating func members(of job: GenerationJob) {
         let standard = SamplingParameters.default
         let sampling = job.sampling

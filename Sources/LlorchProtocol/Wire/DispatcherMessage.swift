@@ -20,6 +20,6 @@ package enum DispatcherMessage: Sendable, Hashable {
     /// The dispatcher has the terminal event; the worker may forget the job.
     case acknowledge(JobReference)
     case drain
-    /// Renews one job's lease, or all.
+    /// Renews the lease of one job, or of all jobs where it names none.
     case ping(jobID: String?)
 }

@@ -1,5 +1,5 @@
 // The bodies an HTTP client sends, and the body a refused one gets back.
-// The same rules as on the queue (JobValidation); unknown members are ignored here.
+// JobValidation checks both these bodies and the queue's messages; only here are unknown members ignored.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchJSON
@@ -8,7 +8,7 @@ import LlorchJSON
 package struct ExecuteRequest: Sendable, Hashable {
     package var job: GenerationJob
 
-    /// Reads and validates a body; deadline and correlation id come from headers, not from here.
+    /// Reads and validates a body; deadline and correlation id come from headers, not from the body.
     package init(parsing bytes: Span<UInt8>) throws(WireError) {
         var reader = FieldReader(try httpObject(bytes))
         let fields = JobFields(sharedFrom: &reader)
@@ -69,7 +69,7 @@ extension WireError {
         }
     }
 
-    /// The JSON of the answer, `{"errors":[…]}` (decision D-07).
+    /// The JSON of the answer: `{"errors":[…]}`, so that a client sees all that is wrong at once.
     package func errorsBody() -> [UInt8] { failure.errorsBody() }
 
     fileprivate init(http error: JSONSyntaxError) {

@@ -1,5 +1,5 @@
 // Takes typed fields out of one JSON object and notes all that is wrong with them, not just the first.
-// Types only; what the values may be is JobValidation's business.
+// It checks types only; which values are allowed is in JobValidation.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchJSON
@@ -51,7 +51,7 @@ extension FieldType where Value == UInt64 {
 }
 
 extension FieldType where Value == Int {
-    /// Sums of two do not overflow, and every JSON reader keeps them exact.
+    /// 0 to 2^53 − 1: the sum of two does not overflow, and every JSON reader keeps the value exact.
     static var count: Self {
         Self(name: "count", phrase: "an integer from 0 to 9007199254740991", kindName: "a number") {
             $0.asNumber?.asUInt64.flatMap { $0 < 1 << 53 ? Int($0) : nil }

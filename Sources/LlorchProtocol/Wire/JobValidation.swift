@@ -1,5 +1,5 @@
-// The one place that says which jobs are valid; the queue and HTTP both come here.
-// Names of constraints, texts and the order of errors are a contract with readers of `errors`.
+// The one place that says which jobs are valid, for the queue and for HTTP.
+// Clients may compare the names of constraints, the texts and the order of errors, so they do not change.
 // SPDX-License-Identifier: Apache-2.0
 
 /// The members of a request, of the right types but not yet checked.
@@ -41,7 +41,7 @@ struct JobFields {
         correlationID = reader.optional("correlation_id", .text)
     }
 
-    // Composed once: their names are texts put together.
+    // Made once, because their names are composed of strings.
     private static let seedType = FieldType.u64.orNull
     private static let stopType = FieldType.text.list
     private static let resumeIDsType = FieldType.u32.list
@@ -64,9 +64,9 @@ package enum JobValidation {
     package static let stopSequenceBytes = 100
     package static let resumeIDCount = 2048
     package static let correlationIDBytes = 1...64
-    /// Six times this, the worst that escaping makes of it, still fits a control message of 16 KiB.
+    /// Escaping makes an id at most six times as long, which still fits a control message of 16 KiB.
     package static let jobIDBytes = 2048
-    /// Errors reported of one request; a hostile one could else ask for thousands.
+    /// Errors reported of one request: without a limit a hostile request could cause thousands.
     package static let reportedErrors = 64
 
     /// Returns the job, or throws all that is wrong with it.
@@ -101,7 +101,7 @@ package enum JobValidation {
             correlationID: fields.correlationID)
     }
 
-    /// Whether `id` may travel as `correlation_id`, `[A-Za-z0-9-]{1,64}` (decision D-14).
+    /// Whether `id` may be a `correlation_id`: `[A-Za-z0-9-]{1,64}`, as every UUID and `test-123` are.
     package static func isCorrelationID(_ id: String) -> Bool {
         correlationIDBytes.contains(id.utf8.count)
             && id.utf8.allSatisfy { $0 == UInt8(ascii: "-") || isLetterOrDigit($0) }

@@ -20,7 +20,7 @@ package struct WireError: Error, Sendable, Hashable, CustomStringConvertible {
     package var kind: Kind
     /// Ready to be sent back.
     package var failure: JobFailure
-    /// The job it was about, where that much could be read.
+    /// The job that the message was about, if its id could be read.
     package var job: JobReference?
 
     package init(_ kind: Kind, _ failure: JobFailure, job: JobReference? = nil) {

@@ -164,8 +164,8 @@ extension FieldReader {
             prefillMilliseconds: prefill, cachedTokens: cached ?? 0)
     }
 
-    /// A code this version does not know becomes `INTERNAL`, told in the message: the job has
-    /// ended all the same.
+    /// A code that this version does not know becomes `INTERNAL` with the code in the message, because the
+    /// job has ended all the same.
     fileprivate mutating func failure() -> JobFailure? {
         let spelling = required("code", .text)
         let message = required("message", .text)

@@ -1,4 +1,4 @@
-// WorkerEvent to bytes, and the members of a TokenEvent for whoever frames it otherwise (HTTP).
+// WorkerEvent to bytes, and the members of a TokenEvent for HTTP, which frames them differently.
 // The way back: WorkerEvent+Parsing.swift.
 // SPDX-License-Identifier: Apache-2.0
 
@@ -54,7 +54,7 @@ extension TokenEvent {
         }
     }
 
-    /// Writes what is beside the envelope, into an object that is open.
+    /// Writes the members that are not the envelope's, into an object that is open.
     package func writeMembers(to writer: inout JSONWriter) {
         switch self {
         case .started(let started):

@@ -1,4 +1,4 @@
-// Keeps a second process from taking over an ipc address: libzmq would let it, silently.
+// Keeps a second process from taking over an ipc address, which libzmq would allow without an error.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchSystem
@@ -8,7 +8,7 @@ package struct AddressLock: ~Copyable {
     private let path: String
     private let lock: LockFile
 
-    /// Nil for addresses that the system guards itself.
+    /// Nil for addresses other than ipc addresses that are bound: the system itself guards ports.
     ///
     /// - Throws: when another process holds the address, or its folder cannot be written.
     package init?(_ endpoint: QueueEndpoint) throws(QueueAddressError) {

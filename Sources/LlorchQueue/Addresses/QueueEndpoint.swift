@@ -58,7 +58,7 @@ package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
         address.hasPrefix("ipc://") ? String(address.dropFirst(6)) : nil
     }
 
-    /// Why the address works but is unwise.
+    /// Why the address works but is unwise; nil if it is not.
     package var warning: String? {
         guard let port = UInt16(hostAndPort?.port ?? ""), port >= 32_768 else { return nil }
         return "port \(port) lies where the system takes ports for outgoing connections, so a "

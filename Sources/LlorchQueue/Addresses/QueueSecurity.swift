@@ -1,13 +1,13 @@
-// Who a process is on the queue, whom it lets in and to whom it speaks: CURVE for the three pipes of LLQ/1.
-// Whoever binds proves to own the key that the others know; whoever connects must be allowed.
+// The keys of a process on the queue, whom it lets in and to whom it speaks: CURVE for the three pipes of LLQ/1.
+// The side that binds proves to own the key that its peers know; a side that connects must be allowed.
 // SPDX-License-Identifier: Apache-2.0
 
 /// Keys that were read, ready for sockets.
 package struct QueueSecurity: Sendable {
     package let keys: CurveKeyPair
-    /// Who may connect, and what was read there at the start.
+    /// Where the keys of those who may connect lie, and the keys that were read there at the start.
     package let allowed: (source: AllowedKeys, keys: Set<CurvePublicKey>)?
-    /// Of the process that this one connects to.
+    /// The public key of the process that this one connects to.
     package var server: CurvePublicKey?
 
     package init(
@@ -19,14 +19,14 @@ package struct QueueSecurity: Sendable {
         self.server = server
     }
 
-    /// Speaks to the owner of another key.
+    /// These keys, for connections to the owner of another public key.
     func speaking(to server: CurvePublicKey?) -> QueueSecurity {
         var copy = self
         copy.server = server ?? self.server
         return copy
     }
 
-    /// To be kept as long as the context; before the first socket.
+    /// Make the guard before the first socket of the context, and keep it as long as the context.
     package func makeGuard(
         in context: ZMQContext, now: Duration
     ) throws(ZMQError) -> ConnectionGuard? {

@@ -25,7 +25,7 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// PULL binds, PUSH connects: the direction that loses least and splits nothing.
+    /// PULL binds and PUSH connects: a PUSH that bound would spread messages over all who connect.
     package var defaultDirection: QueueEndpoint.Direction {
         kind == .pull ? .bind : .connect
     }
@@ -38,7 +38,7 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// The normative table.
+    /// The options that every implementation of LLQ/1 should set.
     ///
     /// No socket has ZMTP heartbeats: with a finite receive mark they abort the process.
     package var options: [ZMQSocket.Option] {
@@ -58,8 +58,8 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
             case .dispatcherEvents:
                 [.receiveHighWaterMark(0), .maximumMessageSize(Int64(Self.maximumEventBytes))]
             }
-        // A reader that is stopped looks to the kernel like one that is gone: no connection is cut, and
-        // nothing in flight lost, before the worker itself gives the reader up.
+        // A stopped reader looks to the kernel like a reader that is gone. The worker gives up a job after 60 s
+        // without a reader, so the kernel must not cut the connection, and lose events in flight, before that.
         let patience = Duration.seconds(self == .workerEvents ? 120 : 15)
         return [
             .linger(.zero), .reconnectInterval(.milliseconds(100)),
@@ -69,8 +69,9 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
         ] + own
     }
 
-    /// Opens this end with its options; with `security`, only allowed peers get in, and only the right one
-    /// is spoken to.
+    /// Opens this end with its options.
+    ///
+    /// With `security`, only allowed peers get in, and a connection is made only to the owner of the server's key.
     package func open(
         _ endpoint: QueueEndpoint, in context: ZMQContext, _ security: QueueSecurity? = nil
     ) throws(QueueAddressError) -> ZMQSocket {

@@ -1,4 +1,4 @@
-// What the dispatcher sends of itself: jobs to free workers, copies, cancels, pings.
+// What the dispatcher sends without being asked: jobs to free workers, copies, cancels, pings.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol
@@ -15,15 +15,17 @@ extension Dispatcher {
         for (place, id) in waiting.enumerated() {
             if free.isEmpty { break }
             guard let entry = jobs[id] else { continue }
-            let fitting = free.indices.filter { entry.canContinue(with: free[$0].status?.model) }
+            let fitting = free.indices.filter {
+                entry.answer.canContinue(with: free[$0].status?.model)
+            }
             let chosen = fitting.min { left, right in
                 (free[left].load, free[left].lastAssigned, free[left].name)
                     < (free[right].load, free[right].lastAssigned, free[right].name)
             }
             guard let chosen else { continue }
             let name = free[chosen].name
-            jobs[id]?.sent(to: name, now: now, configuration)
-            if !entry.ids.isEmpty { counters.resumed += 1 }
+            jobs[id]?.send(to: name, now: now, configuration)
+            if !entry.answer.ids.isEmpty { counters.resumed += 1 }
             if let message = jobs[id]?.message(now: now) {
                 actions.append(.send(message, worker: name, .jobs))
             }
@@ -38,40 +40,40 @@ extension Dispatcher {
         for place in places.reversed() { waiting.remove(at: place) }
     }
 
-    /// Rule 2: no news, so the same copy again, after what is held by now; the worker answers each.
+    /// Rule 2: sends the job again if there is no news of it, resuming after the tokens that are held by now.
     mutating func askIfDue(_ id: String, now: Duration, into actions: inout [Action]) {
-        guard let entry = jobs[id], let worker = entry.worker, entry.askAt <= now,
-            entry.cancelAt == nil
+        guard let entry = jobs[id], case .out(let copy) = entry.state, copy.question.at <= now
         else { return }
-        if entry.unanswered >= configuration.unansweredLimit {
+        if copy.unanswered >= configuration.unansweredLimit {
             counters.relabelled += 1
             jobs[id]?.relabel()
         }
-        jobs[id]?.isFresh = false
-        jobs[id]?.asked(now: now, configuration)
-        if jobs[id]?.isAskedAfterGap == true {
+        jobs[id]?.withCopy { $0.ask(now: now, configuration) }
+        if copy.question.reason == .gap {
             counters.resentAfterGap += 1
         } else {
             counters.resentAfterQuiet += 1
         }
         if let message = jobs[id]?.message(now: now) {
-            actions.append(.send(message, worker: worker, .jobs))
+            actions.append(.send(message, worker: copy.worker, .jobs))
         }
     }
 
     mutating func sendDueCancel(_ id: String, now: Duration, into actions: inout [Action]) {
-        guard let entry = jobs[id], let worker = entry.worker, let due = entry.cancelAt, due <= now
+        guard let entry = jobs[id], case .ending(let copy, let ending) = entry.state,
+            ending.cancelAt <= now
         else { return }
-        jobs[id]?.cancelAt = now + configuration.cancelInterval
+        jobs[id]?.planCancel(at: now + configuration.cancelInterval)
         let reference = JobReference(jobID: id, attempt: entry.attempt)
-        actions.append(.send(.cancel(reference), worker: worker, .control))
+        actions.append(.send(.cancel(reference), worker: copy.worker, .control))
     }
 
-    /// The worker keeps a job's deadline; here it is kept for jobs that wait and workers that do not answer.
+    /// Ends jobs whose deadline passed while they waited here, or whose worker did not end them in time; also jobs
+    /// that no worker can continue.
     mutating func enforceDeadline(_ id: String, now: Duration, into actions: inout [Action]) {
         guard let entry = jobs[id] else { return }
         if let deadline = entry.deadlineAt {
-            let grace = entry.worker == nil ? .zero : configuration.deadlineGrace
+            let grace = entry.isWaiting ? .zero : configuration.deadlineGrace
             if now >= deadline + grace, !entry.isAnswered {
                 giveUp(
                     id, JobFailure(.inferenceTimeout, "the deadline passed"), now: now,
@@ -79,7 +81,7 @@ extension Dispatcher {
                 return
             }
         }
-        if entry.worker == nil, entry.model != nil, hasOnlyOtherModels(than: entry) {
+        if entry.isWaiting, entry.answer.model != nil, hasOnlyOtherModels(than: entry) {
             let failure = JobFailure(
                 .diverged, "no worker left has the model this answer began with")
             giveUp(id, failure, now: now, into: &actions)
@@ -90,8 +92,9 @@ extension Dispatcher {
         let known = workersByName.values.filter { $0.status != nil }
         return known.contains { $0.isServing }
             && !known.contains { worker in
-                // What loads may turn out to be the same model.
-                worker.status?.state == .loading || entry.canContinue(with: worker.status?.model)
+                // A worker that still loads may turn out to have the same model.
+                worker.status?.state == .loading
+                    || entry.answer.canContinue(with: worker.status?.model)
             }
     }
 

@@ -1,13 +1,13 @@
-// The dispatcher's sockets around its state machine, for one thread to pump.
-// Decisions: Dispatcher.swift. Other threads reach it by a queue of their own and `wakeUp`.
+// The sockets around the dispatcher's state machine, used by one thread that calls `poll` again and again.
+// What is sent and when: Dispatcher.swift. Other threads reach this one by a queue of theirs and `wakeUp`.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol
 package import LlorchSystem
 
-/// What a pump of the dispatcher brings.
+/// What a `poll` brings.
 package enum Delivery: Sendable, Hashable {
-    /// A worker has the job; at most once per job, and not where it fails before.
+    /// A worker has the job. Comes at most once a job, and not for a job that fails before.
     case accepted(jobID: String)
     /// An event for the client of the job; the last one is terminal.
     case event(TokenEvent, jobID: String)
@@ -34,19 +34,15 @@ package struct WorkerAddresses: Sendable, Hashable {
 /// Not thread-safe: one thread calls everything but `wakeUp.signal()`.
 package final class DispatcherClient {
     package private(set) var dispatcher: Dispatcher
-    /// Ends a `poll` early; may be signalled from any thread.
+    /// Ends a `poll` early; any thread may signal it.
     package let wakeUp: WakeUp
     /// The address bound, with its real port.
     package let eventsAddress: String
     /// Events that were not LLQ/1.
     package private(set) var unreadableEvents = 0
     package var multipartDropped: Int { events.multipartDropped }
-    /// Connections that were not let in, and the newest of them.
-    package var refusals: (count: Int, last: ConnectionGuard.Refusal?) {
-        (connections?.refused ?? 0, connections?.lastRefusal)
-    }
-    /// Why the allowed keys could not be read anew.
-    package var keyFailure: CurveKeyError? { connections?.loadFailure }
+    /// Who was not let in; nil without keys.
+    package var access: ConnectionGuard.Access? { connections?.access }
 
     /// Where a worker's pipes lead, and the key it must have there.
     private struct Target: Equatable {
@@ -67,7 +63,7 @@ package final class DispatcherClient {
     /// How long a `poll` waits while jobs are here, which the dispatcher looks after in its ticks.
     private static let busyWait = Duration.milliseconds(20)
     private let addresses: [String: WorkerAddresses]
-    /// Who sent the event that is at hand.
+    /// The key of the worker whose event is being handled; nil without keys.
     private var senderKey: CurvePublicKey?
     private let clock: () -> Duration
 
@@ -147,7 +143,7 @@ package final class DispatcherClient {
             perform(dispatcher.receive(event, now: clock()))
             if let senderKey { follow(senderKey, of: event) }
         }
-        // It looks at every job, and is called after every event.
+        // A tick looks at every job, so it is not done after every event.
         let now = clock()
         if now >= nextTick {
             nextTick = now + Self.tickInterval
@@ -157,16 +153,18 @@ package final class DispatcherClient {
         return ready
     }
 
-    /// A worker whose addresses cannot be used has no pipes, and so is not reached; each send tries again.
+    /// Opens the pipes to a worker.
+    ///
+    /// If its addresses cannot be used it has no pipes, and each send tries again.
     private func open(_ worker: String) {
-        // An address that the old pipes have bound is free only without them.
+        // Addresses that the old pipes have bound are free only once the pipes are closed.
         pipes[worker] = nil
         guard let target = targets[worker] else { return }
         pipes[worker] = try? WorkerPipes(
             target.addresses, in: context, security?.speaking(to: target.key))
     }
 
-    /// A worker that was started again with another key is spoken to under that one.
+    /// Opens the pipes anew to a worker that was started again with another key.
     private func follow(_ key: CurvePublicKey, of event: WorkerEvent) {
         guard let target = targets[event.worker], target.key != key,
             dispatcher.worker(event.worker)?.boot == event.boot
@@ -182,7 +180,7 @@ package final class DispatcherClient {
             case .accepted(let jobID): ready.append(.accepted(jobID: jobID))
             case .deliver(let event, let jobID): ready.append(.event(event, jobID: jobID))
             case .connect(let worker, let jobs, let control):
-                // What a worker announces is only ever connected to.
+                // Addresses that a worker announces are only connected to, never bound.
                 let target = Target(
                     addresses: addresses[worker]
                         ?? WorkerAddresses(jobs: "connect:" + jobs, control: "connect:" + control),
@@ -199,46 +197,12 @@ package final class DispatcherClient {
             case .send(let message, let worker, let channel):
                 if pipes[worker] == nil { open(worker) }
                 if pipes[worker]?.send(message, channel) != true {
-                    // Its actions belong before those already waiting.
+                    // The actions that follow come before those already waiting.
                     actions =
                         (dispatcher.undelivered(message, worker: worker, now: clock())
                         + actions)[...]
                 }
             }
-        }
-    }
-}
-
-/// The two sockets of one worker.
-private final class WorkerPipes {
-    private let jobsSocket: ZMQSocket
-    private let controlSocket: ZMQSocket
-    private let jobsLock: AddressLock?
-    private let controlLock: AddressLock?
-
-    init(
-        _ target: WorkerAddresses, in context: ZMQContext, _ security: QueueSecurity?
-    ) throws(QueueAddressError) {
-        let jobsEndpoint = try QueueEndpoint(
-            parsing: target.jobs, default: .connect, mayBeExposed: security != nil)
-        let controlEndpoint = try QueueEndpoint(
-            parsing: target.control, default: .connect, mayBeExposed: security != nil)
-        jobsLock = try AddressLock(jobsEndpoint)
-        controlLock = try AddressLock(controlEndpoint)
-        jobsSocket = try QueueSocket.dispatcherJobs.open(jobsEndpoint, in: context, security)
-        controlSocket = try QueueSocket.dispatcherControl.open(
-            controlEndpoint, in: context, security)
-    }
-
-    func send(_ message: DispatcherMessage, _ channel: Dispatcher.Channel) -> Bool {
-        let bytes = message.serialized()
-        do throws(ZMQError) {
-            switch channel {
-            case .jobs: return try jobsSocket.send(bytes)
-            case .control: return try controlSocket.send(bytes)
-            }
-        } catch {
-            return false
         }
     }
 }

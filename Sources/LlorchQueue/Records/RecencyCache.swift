@@ -1,4 +1,4 @@
-// A dictionary that forgets: the least recently used entries go when it is too full or they are too old.
+// A dictionary that drops its least recently used entries when it is too full, and entries that are too old.
 // SPDX-License-Identifier: Apache-2.0
 
 /// Values by job id, bounded in number, cost and age.
@@ -7,7 +7,7 @@ struct RecencyCache<Value> {
         var value: Value
         var cost: Int
         var usedAt: Duration
-        /// Which of the slots is this entry's newest.
+        /// The stamp of the entry's newest slot; older slots of the entry are void.
         var stamp: UInt64
     }
 
@@ -18,7 +18,7 @@ struct RecencyCache<Value> {
 
     private(set) var cost = 0
     private var entries: [String: Entry] = [:]
-    /// Oldest use first; slots of older stamps are void.
+    /// Uses, oldest first; a slot counts only if its stamp is its entry's.
     private var slots: [(id: String, stamp: UInt64)] = []
     private var head = 0
     private var stamps: UInt64 = 0

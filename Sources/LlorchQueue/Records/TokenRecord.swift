@@ -1,5 +1,5 @@
-// What a job has said so far, close together in memory, for readers that missed some of it.
-// Which jobs are kept, and how long: JobTable.swift.
+// What a job has said so far, close together in memory, for readers that missed some of it: on the worker's side and
+// in the HTTP server's streams. Which jobs are kept, and how long, is their owners' affair.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol
@@ -7,22 +7,31 @@ package import LlorchProtocol
 /// The tokens of one job in the pieces in which they came.
 ///
 /// A piece costs eight bytes beside its text and ids; as a `TokenPiece` of its own it would be some 130.
-package struct TokenRecord: Sendable {
+package struct TokenRecord: Sendable, Hashable {
+    /// Where a piece ends in `ids` and in `text`; a character is never cut.
+    private struct End: Sendable, Hashable {
+        var ids: Int32 = 0
+        var bytes: Int32 = 0
+    }
+
     /// Number of token ids before the first piece.
     private var firstIndex = 0
+    /// The token ids of all pieces.
     package private(set) var ids: [TokenID] = []
     /// UTF-8.
     private var text: [UInt8] = []
-    /// Where pieces end in `ids` and in `text`; a character is never cut.
-    private var ends: [(ids: Int32, bytes: Int32)] = []
+    private var ends: [End] = []
 
     package init() {}
 
-    /// Memory it takes.
+    /// Bytes of memory that the record takes: the room of its arrays, whether it is used or kept for more, and
+    /// for each array at most 48 bytes of its header and the allocator's.
     package var bytes: Int {
-        // The headers of three arrays, and what the allocator adds to each.
-        3 * 48 + 4 * ids.capacity + text.capacity + 8 * ends.capacity
+        3 * 48 + MemoryLayout<TokenID>.stride * ids.capacity + text.capacity
+            + MemoryLayout<End>.stride * ends.capacity
     }
+
+    package var isEmpty: Bool { ends.isEmpty }
 
     /// - Precondition: the piece follows the last one at once.
     package mutating func append(_ piece: TokenEvent.TokenPiece) {
@@ -32,7 +41,7 @@ package struct TokenRecord: Sendable {
             "a piece at token \(piece.index) cannot follow token \(firstIndex + ids.count)")
         ids += piece.ids
         text += piece.text.utf8
-        ends.append((Int32(ids.count), Int32(text.count)))
+        ends.append(End(ids: Int32(ids.count), bytes: Int32(text.count)))
     }
 
     /// Gives back the room that was kept for more.
@@ -42,28 +51,28 @@ package struct TokenRecord: Sendable {
         ends = ends.map { $0 }
     }
 
-    /// The pieces as they came.
-    package var pieces: [TokenEvent.TokenPiece] {
-        var start: (ids: Int32, bytes: Int32) = (0, 0)
-        return ends.map { end in
-            defer { start = end }
-            return slice(from: start, to: end)
-        }
+    /// Whether a piece ends where a reader holds this many tokens.
+    package func hasEnd(at held: Int) -> Bool {
+        ends.contains { firstIndex + Int($0.ids) == held }
     }
 
-    /// Whether a piece ends behind this many tokens.
-    package func hasEnd(at count: Int) -> Bool {
-        ends.contains { firstIndex + Int($0.ids) == count }
+    /// The pieces as they came.
+    package var pieces: [TokenEvent.TokenPiece] {
+        var start = End()
+        return ends.map { end in
+            defer { start = end }
+            return piece(from: start, to: end)
+        }
     }
 
     /// What a reader who holds this many tokens still misses, in few pieces; a piece of which it holds
     /// a part is among them.
     package func pieces(after held: Int) -> [TokenEvent.TokenPiece] {
         var pieces: [TokenEvent.TokenPiece] = []
-        var start: (ids: Int32, bytes: Int32) = (0, 0)
+        var start = End()
         for end in ends {
             if firstIndex + Int(end.ids) > held {
-                let piece = slice(from: start, to: end)
+                let piece = piece(from: start, to: end)
                 if pieces.isEmpty || !pieces[pieces.count - 1].absorb(piece) {
                     pieces.append(piece)
                 }
@@ -73,18 +82,15 @@ package struct TokenRecord: Sendable {
         return pieces
     }
 
-    private func slice(
-        from start: (ids: Int32, bytes: Int32), to end: (ids: Int32, bytes: Int32)
-    ) -> TokenEvent.TokenPiece {
+    private func piece(from start: End, to end: End) -> TokenEvent.TokenPiece {
         TokenEvent.TokenPiece(
             text: String(decoding: text[Int(start.bytes)..<Int(end.bytes)], as: UTF8.self),
-            ids: Array(ids[Int(start.ids)..<Int(end.ids)]),
-            index: firstIndex + Int(start.ids))
+            ids: Array(ids[Int(start.ids)..<Int(end.ids)]), index: firstIndex + Int(start.ids))
     }
 }
 
 extension TokenEvent.TokenPiece {
-    /// Well below the longest event, whatever escaping makes of the text.
+    /// Escaping makes a text at most six times as long, which is still far below the longest event.
     private static let mergedBytes = 64 << 10
 
     /// Takes over a piece that follows at once, unless both together are too long.

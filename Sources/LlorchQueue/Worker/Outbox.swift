@@ -1,33 +1,33 @@
-// Events that libzmq has not taken yet, bounded, in order; numbers them when they leave.
+// Events that libzmq has not taken yet: in order, bounded, and numbered when they leave.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol
 
 /// What waits for the reader of events.
 ///
-/// At its limit it merges the tokens of each job; where that is not enough, it takes only what its
-/// reader would not ask for again, and the worker pauses the running job, so that those are few.
+/// At its limit the outbox merges the tokens of each job. If it is still full, it takes only events that the
+/// reader would not ask for again; the worker then pauses the running job, so that these are few.
 package struct Outbox {
     package let worker: String
     package let boot: UInt64
-    /// Bytes, roughly those on the wire.
+    /// Most bytes that may wait, counted roughly as on the wire.
     package let limit: Int
     package private(set) var bytes = 0
-    /// Repeatable events left out.
+    /// Repeatable events that were left out because the outbox was full.
     package private(set) var dropped = 0
-    /// Number of events handed over.
+    /// Events handed over so far, which is the number of the next event.
     package private(set) var sequence: UInt64 = 0
 
     private var bodies: [WorkerEvent.Body] = []
     private var head = 0
-    /// Behind them: tokens that following ones of the job are added to, if that is so.
+    /// Tokens behind `bodies`, to which the job's next tokens are added; nil if the last event holds no tokens.
     private var growing: (reference: JobReference, piece: TokenEvent.TokenPiece)?
     private var heartbeat: WorkerStatus?
     /// Bytes appended since tokens were last merged.
     private var unmergedBytes = 0
     /// The next event's bytes, kept when libzmq would not take them.
     private var refused: [UInt8]?
-    /// The heartbeat in them, if they are one.
+    /// The heartbeat that is in `refused`; nil if another event is.
     private var refusedHeartbeat: WorkerStatus?
 
     package init(worker: String, boot: UInt64, limit: Int = 16 << 20) {
@@ -40,7 +40,7 @@ package struct Outbox {
     package var isEmpty: Bool {
         refused == nil && heartbeat == nil && head == bodies.count && growing == nil
     }
-    /// Whether so much waits that it does not matter how many events it is in.
+    /// Whether so much waits that the reader does not care how many events the tokens come in.
     private var isBehind: Bool { bytes >= limit / 64 }
 
     package mutating func append(_ answers: [Answer]) {
@@ -50,7 +50,7 @@ package struct Outbox {
                 continue
             }
             append(answer.body)
-            // Not for each event anew where there is little to win.
+            // Merging goes through all events, so not for each event that comes.
             if isFull, unmergedBytes > limit / 8 { mergeTokens() }
         }
     }
@@ -77,14 +77,14 @@ package struct Outbox {
         bodies.append(.job(reference, .token(piece.compact)))
     }
 
-    /// Makes one event of token events that follow each other within a job, whatever of other jobs
-    /// is between them.
+    /// Makes one event of the token events that follow each other within a job, even if events of other jobs stand
+    /// between them.
     private mutating func mergeTokens() {
         close()
         unmergedBytes = 0
         var merged: [WorkerEvent.Body] = []
         var runs: [(place: Int, reference: JobReference, piece: TokenEvent.TokenPiece)] = []
-        /// Which run a job's next tokens may belong to.
+        /// The run in `runs` to which a job's next tokens may be added.
         var open: [JobReference: Int] = [:]
         for body in bodies[head...] {
             guard case .job(let reference, let event) = body else {
@@ -110,7 +110,9 @@ package struct Outbox {
         bytes = merged.reduce(0) { $0 + $1.approximateBytes }
     }
 
-    /// Replaces a heartbeat that has not left; it goes before all else, being news of now.
+    /// Replaces a heartbeat that has not left.
+    ///
+    /// A heartbeat leaves before all other events, because it tells the state of now.
     package mutating func put(_ status: WorkerStatus) {
         var status = status
         let unsent = heartbeat ?? refusedHeartbeat
@@ -122,7 +124,7 @@ package struct Outbox {
         heartbeat = status
     }
 
-    /// Hands over what is taken; `send` answers false when it would have to wait.
+    /// Hands over events until `send` answers false, which says that it would have to wait.
     package mutating func flush<Failure: Error>(
         _ send: ([UInt8]) throws(Failure) -> Bool
     ) throws(Failure) {
@@ -184,7 +186,7 @@ extension WorkerEvent.Body {
 extension TokenEvent.TokenPiece {
     fileprivate var approximateBytes: Int { text.utf8.count + 6 * ids.count }
 
-    /// The same without the room that was kept for more.
+    /// The piece in arrays that have no room for more.
     fileprivate var compact: Self {
         Self(
             text: String(decoding: Array(text.utf8), as: UTF8.self), ids: ids.map { $0 },

@@ -7,9 +7,9 @@ import LlorchSystem
 package struct AllowedKeys: Sendable, Hashable {
     package let path: String
 
-    /// Keys in a directory; reading more would hold the loop up for long.
+    /// Most keys in a directory; reading more would hold up the worker's loop for long.
     static let maximumCount = 1_024
-    /// Names in a directory, other files among them.
+    /// Most names in a directory, those of other files included.
     static let maximumNames = 16_384
 
     package init(path: String) {

@@ -7,20 +7,38 @@ import CZMQ
 
 /// Answers for each connection whether its key is allowed.
 ///
-/// To be made before any CURVE socket of the context binds: without a handler they would let everyone in.
+/// Make it before any CURVE socket of the context binds: without a handler the sockets would let everyone in.
 package struct ConnectionGuard: ~Copyable {
     /// A connection that was not let in.
     package struct Refusal: Sendable, Hashable {
         /// Of the peer, as libzmq saw it.
         package var address: String
         package var key: CurvePublicKey
+
+        package init(address: String, key: CurvePublicKey) {
+            self.address = address
+            self.key = key
+        }
     }
 
-    package private(set) var refused = 0
-    /// The newest.
-    package private(set) var lastRefusal: Refusal?
-    /// Why the allowed keys could not be read anew; those read before stay in force.
-    package private(set) var loadFailure: CurveKeyError?
+    /// What the guard has decided so far, for reports.
+    package struct Access: Sendable, Hashable {
+        /// Connections that were not let in.
+        package var refused = 0
+        /// The newest of them.
+        package var lastRefusal: Refusal?
+        /// Why the allowed keys could not be read anew; those read before stay in force.
+        package var loadFailure: CurveKeyError?
+
+        package init() {}
+
+        package mutating func refuse(_ refusal: Refusal) {
+            refused += 1
+            lastRefusal = refusal
+        }
+    }
+
+    package private(set) var access = Access()
 
     private let socket: ZMQSocket
     private let allowed: AllowedKeys
@@ -51,7 +69,7 @@ package struct ConnectionGuard: ~Copyable {
         poller.add(socket, .readable)
     }
 
-    /// Answers what libzmq asks, at most so much that the caller is not held up.
+    /// Answers libzmq's questions, at most 64 of them, so that the caller is not held up.
     package mutating func serve(now: Duration) throws(ZMQError) {
         for _ in 0..<Self.requestsPerTurn {
             guard let request = try socket.receiveParts() else { return }
@@ -59,7 +77,9 @@ package struct ConnectionGuard: ~Copyable {
         }
     }
 
-    /// Version, id, domain, address, identity, mechanism, key → version, id, status, text, user, metadata.
+    /// Frames of the question: version, id, domain, address, identity, mechanism, key.
+    ///
+    /// Frames of the answer: version, id, status, text, user, metadata.
     private mutating func answer(_ request: [[UInt8]], now: Duration) -> [[UInt8]] {
         let version = Array("1.0".utf8)
         func reply(_ status: String, _ text: String, user: String = "") -> [[UInt8]] {
@@ -75,10 +95,9 @@ package struct ConnectionGuard: ~Copyable {
         }
         reload(now: now)
         if keys.contains(key) { return reply("200", "", user: key.description) }
-        refused += 1
-        lastRefusal = Refusal(address: String(decoding: request[3], as: UTF8.self), key: key)
-        // 400 would make libzmq at the peer give up for good, also where its key is allowed later. After 300
-        // it comes again when the handshake interval is over, which also slows strangers down.
+        access.refuse(Refusal(address: String(decoding: request[3], as: UTF8.self), key: key))
+        // After 400 libzmq at the peer would give up for good, even if its key is allowed later. After 300
+        // the peer comes again when the handshake interval is over, which also slows strangers down.
         return reply("300", "the key is not allowed")
     }
 
@@ -87,9 +106,9 @@ package struct ConnectionGuard: ~Copyable {
         loadedAt = now
         do throws(CurveKeyError) {
             keys = try allowed.load()
-            loadFailure = nil
+            access.loadFailure = nil
         } catch {
-            loadFailure = error
+            access.loadFailure = error
         }
     }
 }

@@ -1,11 +1,11 @@
-// Owns libzmq's I/O thread. Sockets keep their context, so it ends after the last of them.
+// Owns libzmq's I/O thread. Sockets keep their context alive, so the thread ends after the last socket.
 // SPDX-License-Identifier: Apache-2.0
 
 import CZMQ
 
 /// A libzmq context with one I/O thread, ended when the last socket and the last owner let go.
 @safe package final class ZMQContext: Sendable {
-    /// libzmq guards it itself: a context, unlike a socket, may be used from any thread.
+    /// libzmq guards a context itself: unlike a socket, it may be used from any thread.
     nonisolated(unsafe) let pointer: UnsafeMutableRawPointer
 
     package init() throws(ZMQError) {

@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CZMQ
-import Glibc
 import LlorchSystem
 
 /// What anybody may know of a key pair.

@@ -1,4 +1,4 @@
-// The strict reader of key files: which bytes are the keys. It copies none, as one of them is secret.
+// The strict reader of key files: it finds the bytes of the keys without copying them, as one of them is secret.
 // SPDX-License-Identifier: Apache-2.0
 
 /// Where the values of a key file stand in its bytes.
@@ -28,7 +28,7 @@ struct CurveKeyEntries {
             _ = body.dropSpaces(content)
             guard let first = body.first, content[first] != UInt8(ascii: "#") else { continue }
             if body.lowerBound == line.lowerBound {
-                // What it is instead is not said: it could be a secret.
+                // The error does not quote the line, which could be a secret.
                 guard body.count <= 8,
                     let named = Section(
                         rawValue: String(decoding: body.map { content[$0] }, as: UTF8.self)),
@@ -47,7 +47,7 @@ struct CurveKeyEntries {
         }
     }
 
-    /// `name = "value"`; what is wrong is said without the line, which may be a secret.
+    /// Reads `name = "value"`; an error does not quote the line, which may be a secret.
     private mutating func read(
         _ body: Range<Int>, of content: borrowing Span<UInt8>, _ path: String, _ number: Int
     ) throws(CurveKeyError) {
@@ -78,7 +78,7 @@ extension Range<Int> {
 
     fileprivate mutating func removeLast() { self = lowerBound..<(upperBound - 1) }
 
-    /// Whether the next byte is this one, which is then passed over.
+    /// Passes over the next byte if it is this one; answers whether it was.
     fileprivate mutating func drop(_ byte: UInt8, _ content: borrowing Span<UInt8>) -> Bool {
         guard let first, content[first] == byte else { return false }
         removeFirst()

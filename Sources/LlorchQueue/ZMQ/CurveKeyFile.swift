@@ -33,7 +33,7 @@ package enum CurveKeyFile {
 
     /// Reads the key that a file shares with others.
     ///
-    /// - Throws: also for a file that holds a secret, which should not have come here.
+    /// - Throws: also for a file that holds a secret, because its owner should keep that to itself.
     package static func publicKey(at path: String) throws(CurveKeyError) -> CurvePublicKey {
         let file = try open(path)
         let content = file.content.span

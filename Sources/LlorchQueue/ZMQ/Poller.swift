@@ -1,4 +1,4 @@
-// Waits for sockets and file descriptors together. Built anew for each wait: the sets here are tiny.
+// Waits for sockets and file descriptors together. A set is made anew for each wait, because all sets here are tiny.
 // SPDX-License-Identifier: Apache-2.0
 
 import CZMQ

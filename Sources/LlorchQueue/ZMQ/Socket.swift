@@ -9,7 +9,7 @@ package struct ZMQSocket: ~Copyable {
     package enum Kind: Sendable, Hashable {
         case push
         case pull
-        /// The other end of libzmq's questions about its peers.
+        /// Answers libzmq's questions about its peers (ZAP).
         case reply
 
         fileprivate var type: Int32 {
@@ -29,7 +29,7 @@ package struct ZMQSocket: ~Copyable {
         case sendBuffer(Int32)
         /// Queue messages only on completed connections.
         case immediate(Bool)
-        /// A longer frame cuts the connection it came by.
+        /// A longer frame makes libzmq cut the connection by which the frame came.
         case maximumMessageSize(Int64)
         /// Time that closing may still spend on sending.
         case linger(Duration)
@@ -83,13 +83,13 @@ package struct ZMQSocket: ~Copyable {
         if result != 0 { throw ZMQError(rawValue: zmq_errno()) }
     }
 
-    /// Lets only those in whom the context's `ConnectionGuard` allows, and proves to be this pair's owner.
+    /// Lets in only peers that the context's `ConnectionGuard` allows, and proves to them to own this pair.
     func serveCurve(_ pair: CurveKeyPair) throws(ZMQError) {
         try set(ZMQ_CURVE_SERVER, Int32(1))
         try unsafe set(ZMQ_CURVE_SECRETKEY, pair.secret.bytes, pair.secret.count)
         let domain = Array(ConnectionGuard.domain.utf8)
         try unsafe set(ZMQ_ZAP_DOMAIN, domain, domain.count)
-        // Without it, a context without a guard would let everyone in.
+        // Without this option, a context without a guard would let everyone in.
         try set(Int32(LLORCH_ZMQ_ZAP_ENFORCE_DOMAIN), Int32(1))
     }
 
@@ -131,9 +131,10 @@ package struct ZMQSocket: ~Copyable {
             decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    /// Hands one frame to libzmq without waiting; false where it would wait.
+    /// Hands one frame to libzmq without waiting; false if libzmq would wait.
     ///
-    /// Sending notices room that the I/O thread has made once a millisecond; asking for it, at once.
+    /// A send notices only once a millisecond that the I/O thread has made room; a question for room notices it
+    /// at once.
     package func send(_ bytes: [UInt8]) throws(ZMQError) -> Bool {
         if try hand(bytes) { return true }
         guard hasRoom else { return false }

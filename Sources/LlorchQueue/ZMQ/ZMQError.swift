@@ -1,5 +1,5 @@
-// What libzmq says when it refuses, and the one place that calls it and looks.
-// Would-block is not an error here: sends answer false and receives nil.
+// The errors of libzmq, and the one place that turns its results into errors.
+// A call that would block is no error: sends answer false, receives nil.
 // SPDX-License-Identifier: Apache-2.0
 
 import CZMQ
@@ -38,5 +38,5 @@ package struct ZMQError: Error, RawRepresentable, Sendable, Hashable, CustomStri
     }
 }
 
-/// libzmq numbers its own errors from here, beyond those of the system.
+/// libzmq's own errors have numbers from here on, beyond those of the system.
 private let firstOfLibzmq: Int32 = 156_384_712

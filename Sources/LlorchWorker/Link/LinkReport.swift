@@ -6,16 +6,11 @@ import LlorchQueue
 import Logging
 
 /// Tells who may connect: at the start, and what changes afterwards.
-struct AccessReport {
-    private let isExposed: Bool
-    private var refused = 0
-    private var keyFailure: CurveKeyError?
-    private var nextExposureWarning: Duration?
-
-    private static let exposureInterval = Duration.seconds(60)
+struct AccessLog {
+    private var report: AccessReport
 
     init(_ options: WorkerOptions, _ logger: Logger) {
-        isExposed = options.isExposed
+        report = AccessReport(exposure: options.isExposed ? .worker : nil)
         for endpoint in [options.jobs, options.control, options.events] {
             if let warning = endpoint.warning {
                 logger.warning("\(warning)", metadata: ["address": "\(endpoint)"])
@@ -29,28 +24,9 @@ struct AccessReport {
     }
 
     mutating func tell(_ sockets: WorkerSockets, now: Duration, _ logger: Logger) {
-        if isExposed, nextExposureWarning.map({ now >= $0 }) ?? true {
-            nextExposureWarning = now + Self.exposureInterval
-            logger.warning(
-                "--insecure-bind: whoever reaches the addresses can send jobs and read answers")
-        }
-        if let refusals = sockets.refusals, refusals.count != refused {
-            refused = refusals.count
-            logger.warning(
-                "connections were refused: their keys are not allowed",
-                metadata: [
-                    "refused_total": "\(refusals.count)", "last_key": "\(refusals.last.key)",
-                    "last_address": "\(refusals.last.address)",
-                ])
-        }
-        let failure = sockets.keyFailure
-        if failure != keyFailure {
-            keyFailure = failure
-            if let failure {
-                logger.warning(
-                    "the allowed keys could not be read again; those read before stay in force",
-                    metadata: ["reason": "\(failure)"])
-            }
+        for news in report.news(of: sockets.access, now: now) {
+            let fields = news.fields.map { ($0.name, Logger.MetadataValue.string($0.value)) }
+            logger.warning("\(news.message)", metadata: Dictionary(uniqueKeysWithValues: fields))
         }
     }
 }

@@ -20,7 +20,7 @@ final class WorkerLink {
 
     private let sockets: WorkerSockets
     private var heart: Heart
-    private var accessReport: AccessReport
+    private var accessLog: AccessLog
     private var lossReport = LossReport()
     private let shutdown: ShutdownSignal
     private let clock: () -> Duration
@@ -40,7 +40,7 @@ final class WorkerLink {
         clock: @escaping () -> Duration, observe: @escaping StageObserver
     ) throws {
         let logger = logger.named(options.name)
-        accessReport = AccessReport(options, logger)
+        accessLog = AccessLog(options, logger)
         let now = clock()
         let sockets = try WorkerSockets(options, now: now)
         heart = Heart(
@@ -186,7 +186,7 @@ final class WorkerLink {
             LossReport.Totals(
                 malformed: table.malformed, multipart: multipart, unreadAnswers: outbox.dropped),
             logger)
-        accessReport.tell(sockets, now: now, logger)
+        accessLog.tell(sockets, now: now, logger)
     }
 
     /// Lets the next look send a heartbeat: something has changed.

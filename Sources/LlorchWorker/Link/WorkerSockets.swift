@@ -54,16 +54,8 @@ final class WorkerSockets {
         try connections?.serve(now: now)
     }
 
-    /// Connections that were not let in, and the newest of them.
-    var refusals: (count: Int, last: ConnectionGuard.Refusal)? {
-        guard let count = connections?.refused, let last = connections?.lastRefusal else {
-            return nil
-        }
-        return (count, last)
-    }
-
-    /// Why the allowed keys could not be read again.
-    var keyFailure: CurveKeyError? { connections?.loadFailure }
+    /// Who was not let in; nil without keys.
+    var access: ConnectionGuard.Access? { connections?.access }
 
     // MARK: - Waiting
 

@@ -6,16 +6,16 @@ import LlorchQueue
 import Testing
 
 @Suite struct QueueSocketTests {
-    /// What a socket has beside what all have.
+    /// The options that a socket has beside those that all sockets have.
     static let own: [(QueueSocket, Set<ZMQSocket.Option>)] = [
         (.workerJobs, [.receiveHighWaterMark(1_000), .maximumMessageSize(1_048_576)]),
         (.workerControl, [.receiveHighWaterMark(1_000), .maximumMessageSize(16_384)]),
         // Unread events wait in the outbox, not in a pipe to nobody or in the kernel's buffers.
         (.workerEvents, [.sendHighWaterMark(64), .sendBuffer(65_536), .immediate(true)]),
-        // A worker that is not there takes nothing.
+        // Messages go only to a worker that is connected.
         (.dispatcherJobs, [.sendHighWaterMark(16), .sendBuffer(65_536), .immediate(true)]),
         (.dispatcherControl, [.sendHighWaterMark(16), .sendBuffer(65_536), .immediate(true)]),
-        // Its input never stops: with a limit a slow reader would stall libzmq's own traffic.
+        // No limit: with one, a slow reader would stall libzmq's own traffic.
         (.dispatcherEvents, [.receiveHighWaterMark(0), .maximumMessageSize(1_048_576)]),
     ]
 

@@ -312,7 +312,7 @@ import Testing
         }
     }
 
-    /// Whole from where they begin: only the model's tokenizer could cut the text of a piece.
+    /// A replay begins with a whole piece: only the model's tokenizer could cut the text of a piece.
     @Test(
         arguments: [
             ([], "xé", [1, 2, 3, 4, 5], 0), ([1], "xé", [1, 2, 3, 4, 5], 0),

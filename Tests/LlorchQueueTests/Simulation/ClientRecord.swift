@@ -15,14 +15,14 @@ struct ClientRecord {
     var deaths = 0
     /// Processes that left in order after they had seen it: their last words may have been lost.
     var exits = 0
-    /// Processes that it killed.
+    /// Processes that the job killed.
     var kills = 0
     var executions = 0
     var attempts = 0
     private(set) var ids: [TokenID] = []
     private(set) var isStarted = false
     private(set) var outcome: TokenEvent?
-    /// Whose tokens these are; either, while there are none.
+    /// The models that would have given these tokens; both, while there are none.
     private var models: Set<UInt32> = [0, 1]
 
     /// Times that it was cancelled and sent again.
@@ -39,7 +39,7 @@ struct ClientRecord {
         self.tokens = tokens
     }
 
-    /// What was received stays; the rest is asked for.
+    /// The client comes back: the tokens it has stay, and it asks for the rest.
     mutating func comeBack() {
         returns += 1
         outcome = nil

@@ -1,4 +1,5 @@
-// G1 to G3 in every weather: one end per job, the oracle's tokens without hole or repeat, no needless run.
+// What the dispatcher promises, under all that can go wrong: one end a job, the oracle's tokens without hole or
+// repeat, no needless run.
 // A seed that fails is printed; LLORCH_QUEUE_SEED=n runs it alone.
 // SPDX-License-Identifier: Apache-2.0
 
@@ -26,7 +27,7 @@ import Testing
         #expect(simulation.dispatcher.counters.resent == 0, "seed \(seed)")
     }
 
-    /// G3: loss alone costs replays, never a second run.
+    /// Where no worker dies, lost messages cost replays, never a second run.
     @Test(arguments: seeds)
     func lossRepeatsAndDelayRunNothingTwice(seed: UInt64) {
         let weather = Weather(
@@ -74,7 +75,7 @@ import Testing
         }
     }
 
-    /// Where no news is lost, a job that kills its worker meets two of them and no third.
+    /// Where no news is lost, a job that kills its worker is sent to two workers and not to a third.
     @Test(arguments: seeds)
     func poisonKillsTwiceAndNeighboursAreNotBlamed(seed: UInt64) {
         let weather = Weather(delay: .milliseconds(250), poison: 0.05, areNotesKept: true)

@@ -3,19 +3,24 @@
 
 /// A binary heap by time.
 struct EventHeap<Content> {
+    /// When something happens, and what; small, because the heap moves its slots often.
     private struct Slot {
         var time: Duration
+        /// The number of what was planned, and its key in `contents`.
         var order: UInt64
-        var content: Content
 
-        func isBefore(_ other: Slot) -> Bool { (time, order) < (other.time, other.order) }
+        func isBefore(_ other: Slot) -> Bool {
+            time == other.time ? order < other.order : time < other.time
+        }
     }
 
     private var slots: [Slot] = []
+    private var contents: [UInt64: Content] = [:]
     private var planned: UInt64 = 0
 
     mutating func plan(_ content: Content, at time: Duration) {
-        slots.append(Slot(time: time, order: planned, content: content))
+        slots.append(Slot(time: time, order: planned))
+        contents[planned] = content
         planned += 1
         var child = slots.count - 1
         while child > 0, slots[child].isBefore(slots[(child - 1) / 2]) {
@@ -25,13 +30,14 @@ struct EventHeap<Content> {
     }
 
     mutating func next() -> (time: Duration, content: Content)? {
-        guard let first = slots.first else { return nil }
+        guard let first = slots.first, let content = contents.removeValue(forKey: first.order)
+        else { return nil }
         let last = slots.removeLast()
         if !slots.isEmpty {
             slots[0] = last
             sink()
         }
-        return (first.time, first.content)
+        return (first.time, content)
     }
 
     private mutating func sink() {

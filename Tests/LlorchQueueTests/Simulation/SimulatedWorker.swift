@@ -42,10 +42,10 @@ final class SimulatedWorker {
     let name: String
     let boot: UInt64
     let model: UInt32
-    /// Of the process before, where this one kept a note.
+    /// The job that the previous process died in, if it kept a note.
     private(set) var crashedOn: String?
     var table = JobTable()
-    /// Stopped until then; messages wait.
+    /// The process does nothing until then, and its messages wait.
     var frozenUntil = Duration.zero
     var isWorkPlanned = false
     private(set) var sequence: UInt64 = 0

@@ -11,9 +11,9 @@ import TestSupport
 struct Weather {
     var loss = 0.0
     var duplication = 0.0
-    /// At most; pipes overtake each other, messages within one do not.
+    /// The longest delay of a message; pipes overtake each other, messages within one pipe do not.
     var delay = Duration.zero
-    /// Of a worker, just before an event leaves.
+    /// The chance that a worker dies just before an event leaves.
     var deathPerEvent = 0.0
     /// Freezes of 3 to 15 s: long ones are taken for deaths, and some thaw while another has the job.
     var freezesPerSecond = 0.0
@@ -22,11 +22,11 @@ struct Weather {
     var cutsPerSecond = 0.0
     /// Chances that a job is cancelled, has a deadline, or kills every worker at some token.
     var cancels = 0.0
-    /// Of a cancelled job, that it is sent again after the tokens that were received.
+    /// The chance that a cancelled job is sent again, to be resumed after the tokens that were received.
     var returns = 0.0
     var deadlines = 0.0
     var poison = 0.0
-    /// Every worker keeps a note of its running job; else every other one.
+    /// Every worker keeps a note of its running job; if false, every other worker does.
     var areNotesKept = false
 }
 
@@ -150,7 +150,7 @@ struct Simulation {
         }
     }
 
-    /// The process meant, if it lives; what a frozen one is told waits.
+    /// The process that is meant, if it lives; for a frozen process, the happening is planned again.
     private mutating func awake(
         _ name: String, _ boot: UInt64, _ happening: Happening
     ) -> SimulatedWorker? {
@@ -254,7 +254,7 @@ struct Simulation {
         workers[worker.name] = SimulatedWorker(
             name: worker.name, boot: worker.boot + 1, model: worker.model, crashedOn: crashedOn)
         links[worker.name]?.isUp = false
-        // Its connection is a new one: what the last process sent may come after its first words.
+        // The new process has a new connection: events of the old one may arrive after its first.
         links[worker.name]?.events = .zero
         let pauses: [Int64] = [10, 300, 1_500, 12_000]
         let pause = pauses.randomElement(using: &random) ?? 300

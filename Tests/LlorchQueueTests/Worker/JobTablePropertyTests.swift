@@ -38,7 +38,7 @@ private struct Run {
     var now = Duration.zero
     var open: [String: Progress] = [:]
     var endings = 0
-    /// Under which each job was last accepted.
+    /// The attempt under which each job was last accepted.
     private var attempts: [String: UInt32] = [:]
     var violations: [String] = []
     private var backend = ScriptedBackend()

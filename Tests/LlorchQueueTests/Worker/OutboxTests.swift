@@ -157,7 +157,7 @@ import Testing
         #expect(told == ["a", nil])
     }
 
-    /// A worker that nobody hears for a while must not begin with what it was then.
+    /// A worker whose events were not taken for a while begins with its newest heartbeat, not with an old one.
     @Test func aHeartbeatThatWasNotTakenIsReplacedToo() throws {
         var outbox = Outbox(worker: "w", boot: 1)
         var first = status(queued: 0)
@@ -179,7 +179,7 @@ import Testing
         #expect(taken.map(\.sequence) == [0, 1])
     }
 
-    /// Only a heartbeat is: an answer that was not taken is news.
+    /// Only heartbeats are replaced: an answer that was not taken must still arrive.
     @Test func anAnswerThatWasNotTakenStays() throws {
         var outbox = Outbox(worker: "w", boot: 1)
         outbox.append([answer(1)])

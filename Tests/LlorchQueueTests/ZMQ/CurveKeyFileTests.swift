@@ -47,7 +47,7 @@ import Testing
         #expect(try CurveKeyFile.publicKey(at: name + ".key") == pair.publicKey)
         #expect(try CurveKeyFile.keyPair(at: name + ".key_secret").publicKey == pair.publicKey)
         #expect(throws: CurveKeyError.self) { try CurveKeyFile.write(pair, to: name) }
-        // The public file alone is enough to stop it, and then no secret one is left behind.
+        // A public file that exists is enough to stop the writer, which then leaves no secret file behind.
         unlink(name + ".key_secret")
         #expect(throws: CurveKeyError.self) { try CurveKeyFile.write(pair, to: name) }
         #expect(access(name + ".key_secret", F_OK) != 0)
@@ -187,7 +187,7 @@ import Testing
         #expect(try source.load() == expected)
         let one = AllowedKeys(path: "\(folder.path)/a.key")
         #expect(try one.load().count == 1)
-        // A damaged one is said, not passed over: its owner would be locked out without a word.
+        // A damaged file is an error: if it were passed over, its owner would be locked out without a word.
         _ = try write("curve\n", "k.key", in: folder)
         #expect(throws: CurveKeyError.self) { try source.load() }
         #expect(throws: CurveKeyError.self) { try AllowedKeys(path: "/nowhere").load() }
