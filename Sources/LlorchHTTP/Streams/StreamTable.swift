@@ -163,7 +163,13 @@ package struct StreamTable {
     /// A client asks for the end of a job; unknown ids are no error.
     package mutating func cancel(_ jobID: String) -> [Action] {
         switch entries[jobID]?.phase {
-        case .absent, .left: entries.giveUpRecord(of: jobID)  // Nobody is to come back for it.
+        case .absent(_, .some(let returning)):
+            // Not taken up again for the client that is back: the cancel's answer is the job's end.
+            entries.move(jobID, to: .read(by: returning))
+            return replay(jobID, to: returning) + [.cancel(jobID)]
+        case .absent, .left:
+            // Nobody is to come back for a job that was cancelled.
+            entries.giveUpRecord(of: jobID)
         case .read, .ended, nil: break
         }
         return [.cancel(jobID)]
@@ -205,10 +211,8 @@ package struct StreamTable {
         guard event.isTerminal else { return [] }
         defer { end(jobID, now: now) }
         guard let returning else { return [] }
-        if isRecorded { return replay(jobID, to: returning) }
         // An end without the tokens before it would leave a hole.
-        if case .error(let failure) = event { return [refuse(returning, failure)] }
-        return [refuse(returning, Self.nothingHeld)]
+        return isRecorded ? replay(jobID, to: returning) : [refuse(returning, Self.nothingHeld)]
     }
 
     // MARK: - Time and ends

