@@ -112,6 +112,8 @@ class Export:
 
         Another processor gives other last digits, so that the arrays of the other folders would change as well.
         """
+        if not (self.output / "manifest.json").is_file():
+            sys.exit(f"{self.output} holds no manifest.json: run this without --only")
         there = json.loads((self.output / "manifest.json").read_text(encoding="utf-8"))
         if there["modelFiles"] != manifest["modelFiles"]:
             sys.exit("the model's files are not those of the arrays that are there: run this without --only")
@@ -122,6 +124,8 @@ class Export:
                 sys.exit(f"prompt {new['name']} or its answer has changed: run this without --only")
         entries = {entry["file"]: entry for entry in there["arrays"]}
         self.files = {path: content for path, content in self.files.items() if path.startswith(f"{self.only}/")}
+        if not self.files:
+            sys.exit(f"of {self.name}, no arrays are kept under {self.only}; nothing written")
         arrays = [entry if entry["file"] in self.files else entries.get(entry["file"]) for entry in self.arrays]
         manifest["arrays"] = [entry for entry in arrays if entry]
         manifest["prompts"] = there["prompts"]
@@ -146,7 +150,7 @@ class Export:
                     first = len(ids) - 1 if point == "logits" and prompt.logits == "last" else 0
                     self.keep(reference.name, prompt.name, point, layer, array[first:], first)
         if prompt.name == self.model.probability_prompt:
-            self.probabilities(prompt.name, recordings[0]["logits", None][-1])
+            self.probabilities(prompt.name, [recording["logits", None][-1] for recording in recordings])
         return {
             "name": prompt.name,
             "text": prompt.text if self.tokenizer else None,
@@ -165,13 +169,13 @@ class Export:
     def probabilities(self, prompt, logits):
         import numpy as np
 
-        rows = [
-            np.stack([reference.probabilities(logits, temperature) for temperature in self.model.temperatures])
-            for reference in self.references
-        ]
-        self.compare(prompt, "probabilities", None, rows)
-        for reference, row in zip(self.kept, rows):
-            self.keep(reference.name, prompt, "probabilities", None, row, 0)
+        def rows(reference, row):
+            return np.stack([reference.probabilities(row, temperature) for temperature in self.model.temperatures])
+
+        # Compared over the same logits, so that only softmax is judged; kept over the reference's own.
+        self.compare(prompt, "probabilities", None, [rows(reference, logits[0]) for reference in self.references])
+        for reference, row in zip(self.kept, logits):
+            self.keep(reference.name, prompt, "probabilities", None, rows(reference, row), 0)
 
     def continuation(self, prompt, ids):
         """Greedy ids, up to the first step at which two logits lie closer than the tolerance can tell apart."""
