@@ -22,19 +22,24 @@ struct Checkpoint11SoftmaxProbabilitiesTests {
     func agreesWithReferences(name: String) throws {
         let model = try CheckpointModel.named(name)
         for reference in try model.references(of: "probabilities") {
-            let logits = try model.reference(.logits, prompt: reference.entry.prompt).array
+            let source = reference.entry.reference
+            let logits = try model.reference(.logits, prompt: reference.entry.prompt, by: source)
+                .array
             let row = logits.rows(logits.shape[0] - 1..<logits.shape[0]).values
             for (index, temperature) in model.manifest.temperatures.enumerated() {
                 let expected = reference.array.rows(index..<index + 1)
                 let values = try Sampler.probabilities(of: row.span, temperature: temperature)
                 let actual = ReferenceArray(shape: expected.shape, values: values)
                 let closeness = Closeness(of: actual, to: expected, tolerance: tolerance)
-                #expect(closeness.isClose, "\(name), temperature \(temperature): \(closeness)")
+                #expect(
+                    closeness.isClose,
+                    "\(name), \(source), temperature \(temperature): \(closeness)")
                 #expect(values.allSatisfy { (0...1).contains($0) })
                 #expect(abs(sum(values) - 1) <= tolerance)
                 #expect(best(5, of: values) == best(5, of: expected.values))
                 print(
-                    "\(name): temperature \(temperature), sum 1 + \(sum(values) - 1): \(closeness)")
+                    "\(name), \(source): temperature \(temperature), sum 1 + \(sum(values) - 1): \(closeness)"
+                )
 
                 for other in model.manifest.temperatures where other != temperature {
                     let wrong = try Sampler.probabilities(of: row.span, temperature: other)

@@ -8,12 +8,13 @@ import Testing
 
 /// Compares what the engine shows at one point with every array that is kept of it.
 ///
-/// That is each reference, prompt and layer. The largest difference is printed, also on success.
+/// That is each reference, prompt and layer. The largest difference from each reference is printed,
+/// also on success.
 func expectAgreement(
     of model: CheckpointModel, at point: ObservationPoint, tolerance: Double,
     sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
-    var largest = 0.0
+    var largest: [String: Double] = [:]
     for reference in try model.references(of: point.rawValue) {
         let layer = reference.entry.layer
         let actual = try #require(
@@ -29,9 +30,14 @@ func expectAgreement(
         #expect(
             closeness.isClose, "\(model.name), \(reference.entry.file): \(closeness)",
             sourceLocation: sourceLocation)
-        largest = max(largest, closeness.largest / scale)
+        let name = reference.entry.reference
+        largest[name] = max(largest[name] ?? 0, closeness.largest / scale)
     }
-    print("\(model.name): \(point) differs by \(Float(largest)), tolerance \(Float(tolerance))")
+    for (name, difference) in largest.sorted(by: { $0.key < $1.key }) {
+        print(
+            "\(model.name): \(point) differs from \(name) by \(Float(difference)), "
+                + "tolerance \(Float(tolerance))")
+    }
 }
 
 /// The negative twin: something broken, through the same check, which must not pass it.

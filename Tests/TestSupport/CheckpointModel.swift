@@ -115,16 +115,18 @@ package final class CheckpointModel: Sendable {
         }
     }
 
-    /// The array of the reference that is kept of every model.
+    /// One reference's array; Hugging Face's are kept of every model.
     package func reference(
-        _ point: ObservationPoint, prompt: String, layer: Int? = nil
+        _ point: ObservationPoint, prompt: String, layer: Int? = nil,
+        by name: String = "huggingface"
     ) throws -> Reference {
         let kept = try references(of: point.rawValue).first {
-            $0.entry.reference == "huggingface" && $0.entry.prompt == prompt
+            $0.entry.reference == name && $0.entry.prompt == prompt
                 && $0.entry.layer == layer
         }
         guard let kept else {
-            throw Missing(description: "no \(point) of prompt \(prompt) kept for \(name)")
+            throw Missing(
+                description: "no \(point) of prompt \(prompt) kept by \(name) for \(self.name)")
         }
         return kept
     }

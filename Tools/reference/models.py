@@ -1,7 +1,7 @@
 """Which models there are, what each is asked, and what of the answers is kept.
 
-Everything is kept of the tiny model, from both references; of larger ones the first layer, the last block and
-the logits, from one, because both have been compared before anything is written.
+Everything is kept of the tiny model, from each reference; of larger ones the first layer, the last block and
+the logits, from one, because all have been compared before anything is written.
 
 SPDX-License-Identifier: Apache-2.0
 """

@@ -1,6 +1,6 @@
 """The observation points, their tolerances and how two arrays are compared.
 
-The names are those of `ObservationPoint` in the engine; the tolerances are the checkpoints'. Both references
+The names are those of `ObservationPoint` in the engine; the tolerances are the checkpoints'. All references
 use this file; the engine's tests have the same comparison in Swift.
 
 SPDX-License-Identifier: Apache-2.0
