@@ -5,14 +5,13 @@ one model, not a training library. The network is written out, so that training 
 not transformers; its parameters carry the names that transformers gives them.
 
 Everything is seeded. A run that is interrupted continues from its last checkpoint, and every step
-draws its windows from its own number, so a continued run sees what an uninterrupted one would have
-seen.
+draws its windows and its dropout from its own number, so a continued run sees what an uninterrupted
+one would have seen. The weights with the least validation loss are exported, and a run whose
+validation loss rises ends early.
 """
 # SPDX-License-Identifier: Apache-2.0
 
 import json
-import platform
-from pathlib import Path
 
 from arguments import parse
 from export import export
@@ -21,17 +20,6 @@ from sizes import END_OF_TEXT
 from text import corpus, plays
 from tokenizer import make_tokenizer
 from train import train
-
-
-def processor_name():
-    """The processor's name for the card; where the system does not tell, its architecture."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.machine()
 
 
 def main():
@@ -49,21 +37,21 @@ def main():
     torch.set_num_threads(arguments.threads)
     tokenizer, vocabulary, merges = make_tokenizer(training_text)
     training = torch.tensor(tokenizer.encode(training_text).ids)
-    validation = torch.tensor(tokenizer.encode(validation_text).ids)
+    validation = torch.tensor(tokenizer.encode(validation_text).ids).to(arguments.device)
     facts = {
         "plays": sum(1 for _ in plays()),
-        "processor": processor_name(),
         "training_tokens": len(training),
         "training_bytes": len(training_text.replace(END_OF_TEXT, "").encode()),
         "training_scenes": training_text.count(END_OF_TEXT),
         "validation_scenes": validation_text.count(END_OF_TEXT),
     }
     print(json.dumps(facts), f"validation tokens {len(validation)}", flush=True)
-    network = make_network(torch)
+    network = make_network(torch).to(arguments.device)
     checkpoint = arguments.work / "checkpoint.pt"
     record = train(torch, network, training, validation, checkpoint, arguments)
     export(
-        torch, network, tokenizer, vocabulary, merges, validation_text, record, facts, arguments.out
+        torch, network.to("cpu"), tokenizer, vocabulary, merges, validation_text, record, facts,
+        arguments.out,
     )
 
 

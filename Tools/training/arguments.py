@@ -24,10 +24,15 @@ def parse(arguments=None):
         default=cache / "llorch" / "train-shakespeare",
         help="directory of the checkpoint; remove it to begin anew (default: %(default)s)",
     )
-    parser.add_argument("--steps", type=int, default=1400, help="length of the run (%(default)s)")
-    parser.add_argument("--checkpoint", type=int, default=50, help="steps between checkpoints (50)")
-    parser.add_argument("--evaluate", type=int, default=250, help="steps between validations (250)")
-    parser.add_argument("--threads", type=int, default=1, help="torch threads (1)")
+    parser.add_argument("--steps", type=int, default=8000, help="length of the run (%(default)s)")
+    parser.add_argument(
+        "--checkpoint", type=int, default=50, help="steps between checkpoints (%(default)s)"
+    )
+    parser.add_argument(
+        "--evaluate", type=int, default=500, help="steps between validations (%(default)s)"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="torch threads (%(default)s)")
+    parser.add_argument("--device", default="cpu", help="torch device, cpu or cuda (%(default)s)")
     parser.add_argument(
         "--export", action="store_true", help="write the directory from the checkpoint as it is"
     )

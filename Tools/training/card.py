@@ -4,10 +4,10 @@
 import textwrap
 from pathlib import Path
 
-from sizes import END_OF_TEXT, GEOMETRY, LAYER_NORM_EPSILON
+from sizes import DROPOUT, END_OF_TEXT, GEOMETRY, LAYER_NORM_EPSILON, RESIDUAL_SCALE
 from text import VALIDATION_ONE_IN
 from train import (
-    DECAYING_PART, MATRIX_RATE, MOMENTUM, OTHER_RATE, WARMUP_STEPS, WINDOWS_PER_STEP)
+    DECAYING_PART, MATRIX_RATE, MOMENTUM, OTHER_RATE, PATIENCE, WARMUP_STEPS, WINDOWS_PER_STEP)
 
 SAMPLE_TOKENS = 240
 SAMPLE_TEMPERATURE = 0.8
@@ -17,17 +17,28 @@ GREEDY_TOKENS = 60
 def model_card(record, facts, sample, greedy):
     """The card's template with this run's numbers; its prose is filled anew, tables are not."""
     seen = record["step"] * WINDOWS_PER_STEP * GEOMETRY["n_positions"]
-    whole = record["step"] == record["steps"]
-    stopped = f" These are the weights after {record['step']} of {record['steps']} steps."
+    least = min(record["losses"], key=lambda line: line[2])
+    whole = record["step"] == record["steps"] and least[0] == record["steps"]
+    stopped = (
+        f" These are the weights after {least[0]} of {record['steps']} steps, where the validation"
+        " loss was least."
+    )
+    places = " and ".join(
+        f"{seconds / 60:.0f} minutes on {place}" for place, seconds in record["seconds"].items()
+    )
     course = (
-        f"One thread of an {facts['processor']} shared with other work,"
-        f" {record['seconds'] / 60:.0f} minutes: {record['step']:,} steps of {WINDOWS_PER_STEP}"
-        f" windows of {GEOMETRY['n_positions']} tokens, {seen / 1e6:.2f} million tokens in all,"
-        f" {seen / facts['training_tokens']:.1f} times the training text. Muon for the matrices of"
-        f" the blocks (rate {MATRIX_RATE:g}, momentum {MOMENTUM:g}), Adam for the rest (rate"
-        f" {OTHER_RATE:g}); {WARMUP_STEPS} steps of warm-up, a plateau, and a straight line down to"
-        f" nothing over the last {DECAYING_PART:.0%} of the steps. No dropout and no weight decay:"
-        f" the text is passed over too few times to be learned by heart. All in float32."
+        f"{record['step']:,} steps of {WINDOWS_PER_STEP} windows of {GEOMETRY['n_positions']}"
+        f" tokens, {seen / 1e6:.1f} million tokens in all, {seen / facts['training_tokens']:.1f}"
+        f" times the training text; {places}. Muon for the matrices of the blocks (rate"
+        f" {MATRIX_RATE:g}, momentum {MOMENTUM:g}), Adam for the rest (rate {OTHER_RATE:g});"
+        f" {WARMUP_STEPS} steps of warm-up, a plateau, and a straight line down to nothing over the"
+        f" last {DECAYING_PART:.0%} of the steps. Dropout of {DROPOUT:g} behind the embeddings and in"
+        " every residual branch, no weight decay; a run ends early where the validation loss has"
+        f" not fallen for {PATIENCE} validations. All in float32. The validation text chose the"
+        " length of the run and nothing else. After the training, what the residual stream carries was"
+        f" multiplied by {RESIDUAL_SCALE:g} (the token and position tables and the projections that"
+        " write to the stream; the last layer norm is divided by it), so that its values suit the"
+        " absolute tolerances of the checkpoints."
     )
     values = {
         "millions": f"{facts['parameters'] / 1e6:.1f}",

@@ -5,7 +5,7 @@ import json
 import math
 
 from card import GREEDY_TOKENS, SAMPLE_TEMPERATURE, SAMPLE_TOKENS, model_card
-from sizes import END_OF_TEXT, GEOMETRY, LAYER_NORM_EPSILON, SEED
+from sizes import END_OF_TEXT, GEOMETRY, LAYER_NORM_EPSILON, RESIDUAL_SCALE, SEED
 from train import evaluate
 
 SAMPLE_PROMPT = "ROMEO:\n"
@@ -31,6 +31,22 @@ def generate(torch, network, tokenizer, prompt, count, temperature):
     return tokenizer.decode(tokens, skip_special_tokens=False)
 
 
+def scale_residual_stream(torch, network):
+    """Multiplies what the residual stream carries by `RESIDUAL_SCALE`.
+
+    Every layer norm divides the factor out again, and the last one's weights are divided by it, since
+    the head shares the token table. Only the layer norms' epsilon makes a difference.
+    """
+    state = network.state_dict()
+    written = (".c_proj.weight", ".c_proj.bias", "wte.weight", "wpe.weight")
+    with torch.no_grad():
+        for name, tensor in state.items():
+            if name.endswith(written):
+                tensor.mul_(RESIDUAL_SCALE)
+            elif name.startswith("ln_f."):
+                tensor.div_(RESIDUAL_SCALE)
+
+
 def export(torch, network, tokenizer, vocabulary, merges, validation_text, record, facts, out):
     """Writes the Hugging Face directory and its card; the card's numbers are those of the rounded
     weights, since they are what a reader of the directory gets."""
@@ -39,6 +55,7 @@ def export(torch, network, tokenizer, vocabulary, merges, validation_text, recor
     out.mkdir(parents=True, exist_ok=True)
     validation = torch.tensor(tokenizer.encode(validation_text).ids)
     exact_nats, count = evaluate(torch, network, validation)
+    scale_residual_stream(torch, network)
     rounded = {name: tensor.half() for name, tensor in network.state_dict().items()}
     network.load_state_dict({name: tensor.float() for name, tensor in rounded.items()})
     nats, _ = evaluate(torch, network, validation)

@@ -3,7 +3,7 @@
 
 import math
 
-from sizes import GEOMETRY, LAYER_NORM_EPSILON, SEED
+from sizes import DROPOUT, GEOMETRY, LAYER_NORM_EPSILON, SEED
 
 
 def make_network(torch):
@@ -35,7 +35,8 @@ def make_network(torch):
             split = self.c_attn(x).view(batch, length, 3, heads, width // heads)
             query, key, value = split.permute(2, 0, 3, 1, 4)
             mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-            return self.c_proj(mixed.transpose(1, 2).reshape(batch, length, width))
+            mixed = self.c_proj(mixed.transpose(1, 2).reshape(batch, length, width))
+            return functional.dropout(mixed, DROPOUT, self.training)
 
     class FeedForward(nn.Module):
         def __init__(self):
@@ -44,7 +45,8 @@ def make_network(torch):
             self.c_proj = Projection(4 * width, width, residual)
 
         def forward(self, x):
-            return self.c_proj(functional.gelu(self.c_fc(x), approximate="tanh"))
+            x = self.c_proj(functional.gelu(self.c_fc(x), approximate="tanh"))
+            return functional.dropout(x, DROPOUT, self.training)
 
     class Block(nn.Module):
         def __init__(self):
@@ -70,6 +72,7 @@ def make_network(torch):
 
         def forward(self, tokens):
             x = self.wte(tokens) + self.wpe.weight[: tokens.shape[1]]
+            x = functional.dropout(x, DROPOUT, self.training)
             for block in self.h:
                 x = block(x)
             return functional.linear(self.ln_f(x), self.wte.weight)

@@ -2,16 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import os
+import platform
 import time
+from pathlib import Path
 
 from sizes import GEOMETRY, SEED
 
-WINDOWS_PER_STEP = 8
+WINDOWS_PER_STEP = 16
 MATRIX_RATE = 0.02
 OTHER_RATE = 3e-3
 MOMENTUM = 0.95
 WARMUP_STEPS = 40
 DECAYING_PART = 0.5
+# Validations in a row without a new least loss after which the run ends.
+PATIENCE = 8
 
 
 def rate_factor(step, steps):
@@ -88,7 +92,7 @@ def windows_of_step(torch, tokens, step):
     offset = int(torch.randint(length, (1,), generator=generator))
     pieces = torch.randperm((len(tokens) - offset - 1) // length, generator=generator)
     chosen = pieces[index * WINDOWS_PER_STEP : (index + 1) * WINDOWS_PER_STEP]
-    starts = [offset + int(piece) * length for piece in chosen]
+    starts = [offset + piece * length for piece in chosen.tolist()]
     return torch.stack([tokens[start : start + length + 1] for start in starts])
 
 
@@ -115,52 +119,87 @@ def evaluate(torch, network, tokens):
 
 
 def train(torch, network, training, validation, checkpoint, arguments):
-    """Runs the remaining steps; leaves `network` trained and returns the run's record."""
+    """Runs the remaining steps; leaves the best weights in `network` and returns the run's record."""
     optimizer = Optimizer(torch, network)
-    record = {"step": 0, "steps": arguments.steps, "seconds": 0.0, "losses": []}
+    record = {"step": 0, "steps": arguments.steps, "seconds": {}, "losses": [], "since": [0.0, 0]}
+    best = None
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = torch.load(checkpoint, weights_only=True, map_location=arguments.device)
         network.load_state_dict(saved["network"])
         optimizer.load_state_dict(saved["optimizer"])
-        record = saved["record"]
+        record, best = saved["record"], saved["best"]
         if not arguments.export and record["steps"] != arguments.steps:
             plateau = min(record["steps"], arguments.steps) * (1 - DECAYING_PART)
             if record["step"] > plateau:
                 raise SystemExit(f"{checkpoint} has left the plateau; its length stays as it is")
             record["steps"] = arguments.steps
         print(f"continuing after step {record['step']}", flush=True)
-    if arguments.export:
-        return record
+
+    def save():
+        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+        state |= {"record": record, "best": best}
+        torch.save(state, checkpoint.with_suffix(".new"))
+        os.replace(checkpoint.with_suffix(".new"), checkpoint)
 
     network.train()
-    running, counted = record.get("since", [0.0, 0])
-    started = time.monotonic() - record["seconds"]
-    while record["step"] < arguments.steps:
+    running, counted = record["since"]
+    device = device_name(torch, arguments.device)
+    before = record["seconds"].get(device, 0.0)
+    started = time.monotonic()
+    while record["step"] < arguments.steps and not arguments.export and not is_overfit(record):
         step = record["step"]
-        windows = windows_of_step(torch, training, step)
+        torch.manual_seed(SEED * 1_000_000 + step)
+        windows = windows_of_step(torch, training, step).to(arguments.device)
         logits = network(windows[:, :-1]).flatten(0, 1)
         loss = torch.nn.functional.cross_entropy(logits, windows[:, 1:].flatten())
         loss.backward()
         optimizer.step(rate_factor(step, arguments.steps))
-        running, counted = running + loss.item(), counted + 1
-        record["step"], record["since"] = step + 1, [running, counted]
-        record["seconds"] = time.monotonic() - started
-        if record["step"] % 25 == 0:
-            rate = record["step"] * windows[:, 1:].numel() / record["seconds"]
-            print(
-                f"step {record['step']}/{arguments.steps} train {running / counted:.4f}"
-                f" {rate:.0f} tokens/s {record['seconds'] / 60:.1f} min",
-                flush=True,
-            )
+        running, counted = running + loss.detach(), counted + 1
+        record["step"] = step + 1
         last = record["step"] == arguments.steps
+        saving = record["step"] % arguments.checkpoint == 0 or last
         if record["step"] % arguments.evaluate == 0 or last:
             nats, count = evaluate(torch, network, validation)
-            record["losses"].append([record["step"], running / counted, nats / count])
-            running, counted = record["since"] = [0.0, 0]
-            print(f"step {record['step']} validation {nats / count:.4f} nats/token", flush=True)
-        if record["step"] % arguments.checkpoint == 0 or last:
-            record["seconds"] = time.monotonic() - started
-            state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-            torch.save(state | {"record": record}, checkpoint.with_suffix(".new"))
-            os.replace(checkpoint.with_suffix(".new"), checkpoint)
+            if all(nats / count < validated for _, _, validated in record["losses"]):
+                best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+            record["losses"].append([record["step"], float(running) / counted, nats / count])
+            record["seconds"][device] = before + time.monotonic() - started
+            print(
+                f"step {record['step']}/{arguments.steps} train {float(running) / counted:.4f}"
+                f" validation {nats / count:.4f} nats/token"
+                f" {record['seconds'][device] / 60:.1f} min",
+                flush=True,
+            )
+            running, counted, saving = 0.0, 0, True
+        if saving:
+            record["since"] = [float(running), counted]
+            record["seconds"][device] = before + time.monotonic() - started
+            save()
+    if best is not None:
+        network.load_state_dict(best)
     return record
+
+
+def is_overfit(record):
+    """Whether the validation loss has not fallen for `PATIENCE` validations."""
+    losses = [validated for _, _, validated in record["losses"]]
+    return len(losses) > PATIENCE and min(losses[-PATIENCE:]) > min(losses)
+
+
+def device_name(torch, device):
+    """What the card calls the place of a run: a GPU by its name, a processor with its threads."""
+    if device != "cpu":
+        return f"one {torch.cuda.get_device_name(device)}"
+    threads = torch.get_num_threads()
+    return f"{threads} thread{'s' * (threads > 1)} of an {processor_name()}"
+
+
+def processor_name():
+    """The processor's name for the card; where the system does not tell, its architecture."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.machine()
