@@ -5,7 +5,6 @@
 import FoundationEssentials
 import HTTPTypes
 package import HummingbirdCore
-import LlorchLog
 import LlorchProtocol
 import LlorchSystem
 import Logging
@@ -35,7 +34,7 @@ package struct ShimResponder: Sendable {
             context.logger.notice(
                 "refused",
                 metadata: [
-                    "path": LogText.metadata(request.uri.path), "status": "\(refusal.status.code)",
+                    "path": "\(request.uri.path)", "status": "\(refusal.status.code)",
                     "code": "\(refusal.failure.code.rawValue)",
                 ])
             metrics.metrics.refused(refusal.failure.code)

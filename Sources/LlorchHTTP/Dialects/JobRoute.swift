@@ -4,7 +4,6 @@
 
 import HTTPTypes
 package import HummingbirdCore
-import LlorchLog
 import LlorchProtocol
 import LlorchQueue
 import LlorchSystem
@@ -67,7 +66,7 @@ package struct JobRoute: Sendable {
         context.logger.info(
             "stream opens",
             metadata: [
-                "job_id": LogText.metadata(jobID),
+                "job_id": "\(jobID)",
                 "seed": "\(asked.job.seed.map { "\($0)" } ?? "chosen before")",
             ])
         return Response(
@@ -106,13 +105,13 @@ package struct JobRoute: Sendable {
                 try await writer.finish(nil)
                 context.logger.info(
                     "stream ends",
-                    metadata: ["job_id": LogText.metadata(jobID), "bytes": "\(total)"])
+                    metadata: ["job_id": "\(jobID)", "bytes": "\(total)"])
             } catch {
                 client.forget()
                 queue.abandon(jobID, stream)
                 context.logger.notice(
                     "stream cut",
-                    metadata: ["job_id": LogText.metadata(jobID), "bytes": "\(total)"])
+                    metadata: ["job_id": "\(jobID)", "bytes": "\(total)"])
                 throw error
             }
         }

@@ -2,7 +2,6 @@
 // worker has a job is the dispatcher's decision (LlorchQueue), which client hears of it StreamTable's.
 // SPDX-License-Identifier: Apache-2.0
 
-import LlorchLog
 import LlorchProtocol
 import LlorchQueue
 import LlorchSystem
@@ -82,7 +81,7 @@ final class QueueLoop {
         let readers = streams.readers
         for reader in responses.tick(reading: readers.keys) {
             guard let jobID = readers[reader] else { continue }
-            logger.notice("client dropped", metadata: ["job_id": LogText.metadata(jobID)])
+            logger.notice("client dropped", metadata: ["job_id": "\(jobID)"])
             perform(streams.leave(reader, of: jobID, now: now))
         }
     }
@@ -144,7 +143,7 @@ final class QueueLoop {
             logger.info(
                 "client came back",
                 metadata: [
-                    "job_id": LogText.metadata(jobID), "last_event_id": "\(lastEventID)",
+                    "job_id": "\(jobID)", "last_event_id": "\(lastEventID)",
                 ])
         case .gaveUp(let jobs):
             logger.error(

@@ -2,7 +2,6 @@
 // about a job.
 // SPDX-License-Identifier: Apache-2.0
 
-import LlorchLog
 import LlorchProtocol
 import LlorchQueue
 import LlorchSystem
@@ -53,7 +52,7 @@ struct QueuePublisher {
                 logger.info(
                     "worker left",
                     metadata: [
-                        "worker": LogText.metadata(worker), "reason": LogText.metadata(reason),
+                        "worker": "\(worker)", "reason": "\(reason)",
                     ])
             case .accepted, .event: break
             }
@@ -66,7 +65,7 @@ struct QueuePublisher {
             logger.info(
                 "worker seen",
                 metadata: [
-                    "worker": LogText.metadata(worker.name),
+                    "worker": "\(worker.name)",
                     "state": "\(worker.status.state.rawValue)",
                 ])
         }

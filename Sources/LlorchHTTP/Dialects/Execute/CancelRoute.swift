@@ -4,7 +4,6 @@
 import HTTPTypes
 package import HummingbirdCore
 import LlorchJSON
-import LlorchLog
 import LlorchProtocol
 import LlorchSystem
 import Logging
@@ -32,7 +31,7 @@ package struct CancelRoute: Sendable {
     /// `jobID` comes from the path; the body is not read.
     package func cancel(_ jobID: String, _ context: RequestContext) -> Response {
         queue.cancel(jobID)
-        context.logger.info("cancel asked", metadata: ["job_id": LogText.metadata(jobID)])
+        context.logger.info("cancel asked", metadata: ["job_id": "\(jobID)"])
         var writer = JSONWriter()
         writer.beginObject()
         writer.member("status", "cancelling")
