@@ -80,7 +80,7 @@ let package = Package(
         .target(
             name: "LlorchHTTP",
             dependencies: [
-                "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
+                "LlorchJSON", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -1,4 +1,4 @@
-// What a worker says about itself, once a second and when it changes; also its announcement.
+// What a worker says about itself once a second; its first word is also its announcement.
 // SPDX-License-Identifier: Apache-2.0
 
 /// The contents of a `heartbeat` event.
@@ -23,7 +23,7 @@ package struct WorkerStatus: Sendable, Hashable {
     package var queued: Int
     /// Jobs it would still take.
     package var free: Int
-    /// Absent until the configuration of the model is read.
+    /// Nil until the model is loaded.
     package var model: ModelFacts?
     /// 0 to 1 while loading.
     package var loadProgress: Double?
@@ -66,10 +66,13 @@ package struct ModelFacts: Sendable, Hashable {
     package var vocabularySize: Int
     /// Weights and cache, resident.
     package var memoryBytes: UInt64
+    /// `gguf-bpe` for a tokenizer inside a GGUF file, `hf-json` for files of Hugging Face; nil from a worker
+    /// that does not say.
+    package var tokenizerKind: String?
 
     package init(
         name: String, digest: String, precision: String, contextLength: Int,
-        vocabularySize: Int, memoryBytes: UInt64
+        vocabularySize: Int, memoryBytes: UInt64, tokenizerKind: String? = nil
     ) {
         self.name = name
         self.digest = digest
@@ -77,5 +80,6 @@ package struct ModelFacts: Sendable, Hashable {
         self.contextLength = contextLength
         self.vocabularySize = vocabularySize
         self.memoryBytes = memoryBytes
+        self.tokenizerKind = tokenizerKind
     }
 }

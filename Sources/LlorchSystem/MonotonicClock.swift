@@ -7,10 +7,6 @@ package enum MonotonicClock {
     private static let start = ContinuousClock.now
 
     package static func now() -> Duration { ContinuousClock.now - start }
-
-    package static func microseconds() -> Int64 { now().wholeMicroseconds }
-
-    package static func milliseconds() -> Int64 { now().wholeMilliseconds }
 }
 
 extension Duration {

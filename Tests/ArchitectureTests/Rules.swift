@@ -41,8 +41,7 @@ enum Rules {
             "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
         ],
         "LlorchWorker/Loop": [
-            "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
-            "Logging",
+            "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
         ],
         "LlorchWorker/Commands": [
             "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
@@ -51,12 +50,11 @@ enum Rules {
         // What waits for clients, and the queue's thread: neither HTTP nor the network.
         "LlorchHTTP/Streams": ["LlorchProtocol", "LlorchQueue", "Synchronization"],
         "LlorchHTTP/Queue": [
-            "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
-            "ServiceLifecycle",
+            "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging", "ServiceLifecycle",
             "Synchronization",
         ],
         "LlorchHTTP": [
-            "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
+            "LlorchJSON", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
             "FoundationEssentials", "HTTPTypes", "HummingbirdCore", "NIOCore", "NIOHTTP1",
             "NIOPosix", "ServiceLifecycle", "Synchronization", "UnixSignals",
         ],

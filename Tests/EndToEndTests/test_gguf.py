@@ -212,7 +212,8 @@ def test_a_worker_serves_it(start_worker, dispatcher, make_model, tmp_path):
     directory = make_model()
     path = write(tmp_path / "small.gguf", directory, weights(directory), quantized(Type.Q8_0))
     worker = start_worker(path)
-    dispatcher.attach(worker)
+    heartbeat = dispatcher.attach(worker)
+    assert heartbeat["model"]["tokenizer_kind"] == "gguf-bpe"
     assert dispatcher.finish(dispatcher.send("To be"))[-1]["type"] == "end"
 
 

@@ -67,6 +67,7 @@ def test_a_job_resumed_after_any_piece_goes_on_alike(worker, dispatcher, seed):
 def test_the_demo_model_is_the_default(start_worker, dispatcher):
     heartbeat = dispatcher.attach(start_worker())
     assert heartbeat["model"]["name"] == "shakespeare"
+    assert heartbeat["model"]["tokenizer_kind"] == "hf-json"
     events = dispatcher.finish(dispatcher.send("ROMEO.", max_tokens=32, seed=1))
     assert_grammar(events)
     assert len(text_of(events)) > 20

@@ -124,7 +124,7 @@ import Testing
             let json = health.json
             for (key, value) in [
                 "status": "healthy", "state": "idle", "model": "scripted", "quant_kind": "f32",
-                "tokenizer_kind": "bpe", "memory_type": "cpu", "memory_architecture": "cpu",
+                "tokenizer_kind": "gguf-bpe", "memory_type": "cpu", "memory_architecture": "cpu",
                 "worker_type": "cpu", "protocol": "sse",
             ] {
                 #expect(json[key]?.asString == value, "\(key)")

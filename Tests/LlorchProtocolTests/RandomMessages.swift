@@ -81,7 +81,7 @@ extension RandomSource {
                 ModelFacts(
                     name: $0.text(), digest: $0.text(), precision: $0.text(),
                     contextLength: $0.count(), vocabularySize: $0.count(),
-                    memoryBytes: $0.integer())
+                    memoryBytes: $0.integer(), tokenizerKind: $0.maybe { $0.text() })
             }, loadProgress: maybe { .random(in: 0...1, using: &$0) },
             crashedOn: maybe { $0.text() }, outboxBytes: maybe { $0.count() },
             malformed: maybe { $0.count() })

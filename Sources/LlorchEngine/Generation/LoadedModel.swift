@@ -25,24 +25,24 @@ package struct LoadedModel: Sendable {
             let file = try GGUFFile(path: path)
             try self.init(
                 reading: StoredModel(file), tokenizer: Tokenizer(file), name: file.name, path: path,
-                precision: precision, kernels: kernels, progress: progress,
-                updateWithTokenizer: file.updateWithTokenizer)
+                tokenizerKind: "gguf-bpe", precision: precision, kernels: kernels,
+                progress: progress, updateWithTokenizer: file.updateWithTokenizer)
         } else {
             let directory = try ModelDirectory(path: path)
             let source = try StoredModel(directory, configuration: directory.configuration())
             let files = try TokenizerFiles(directory: path)
             try self.init(
                 reading: source, tokenizer: Tokenizer(files), name: directory.name, path: path,
-                precision: precision, kernels: kernels, progress: progress,
-                updateWithTokenizer: files.update)
+                tokenizerKind: "hf-json", precision: precision, kernels: kernels,
+                progress: progress, updateWithTokenizer: files.update)
         }
     }
 
     // `updateWithTokenizer` adds to a digest what `tokenizer` was made of.
     private init(
         reading source: StoredModel, tokenizer: Tokenizer, name: String, path: String,
-        precision: Precision, kernels: Kernels, progress: (Double) throws -> Void,
-        updateWithTokenizer: (inout ContentDigest) -> Void
+        tokenizerKind: String, precision: Precision, kernels: Kernels,
+        progress: (Double) throws -> Void, updateWithTokenizer: (inout ContentDigest) -> Void
     ) throws {
         let configuration = source.configuration
         guard tokenizer.vocabularySize <= configuration.vocabularySize else {
@@ -63,7 +63,7 @@ package struct LoadedModel: Sendable {
             name: name, digest: digest.hexadecimal,
             precision: precision.rawValue, contextLength: configuration.contextLength,
             vocabularySize: configuration.vocabularySize,
-            memoryBytes: UInt64(model.weightByteCount))
+            memoryBytes: UInt64(model.weightByteCount), tokenizerKind: tokenizerKind)
     }
 
     /// Ids that end a text: the configuration's, and the tokenizer's own where that names none.

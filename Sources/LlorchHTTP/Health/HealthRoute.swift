@@ -89,8 +89,7 @@ extension JSONWriter {
         guard let model else { return }
         member("model", model.name)
         member("quant_kind", model.precision)
-        // Heartbeats do not say which kind of file the tokenizer was read from; every GPT-2 model has this kind.
-        member("tokenizer_kind", "bpe")
+        member("tokenizer_kind", model.tokenizerKind ?? "hf-json")
         member("vocab_size", model.vocabularySize)
         member("context_length", model.contextLength)
     }

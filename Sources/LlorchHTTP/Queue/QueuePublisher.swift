@@ -52,7 +52,7 @@ struct QueuePublisher {
                 logger.info(
                     "worker left",
                     metadata: [
-                        "worker": "\(worker)", "reason": "\(reason)",
+                        "worker_id": "\(worker)", "reason": "\(reason)",
                     ])
             case .accepted, .event: break
             }
@@ -65,7 +65,7 @@ struct QueuePublisher {
             logger.info(
                 "worker seen",
                 metadata: [
-                    "worker": "\(worker.name)",
+                    "worker_id": "\(worker.name)",
                     "state": "\(worker.status.state.rawValue)",
                 ])
         }

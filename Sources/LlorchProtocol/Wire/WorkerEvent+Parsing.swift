@@ -91,13 +91,15 @@ extension FieldReader {
         let contextLength = reader.required("context_length", .count)
         let vocabularySize = reader.required("vocabulary_size", .count)
         let memoryBytes = reader.required("memory_bytes", .u64)
+        let tokenizerKind = reader.optional("tokenizer_kind", FieldType.text.orNull) ?? nil
         for problem in reader.problems { note(problem) }
         guard let name, let digest, let precision, let contextLength, let vocabularySize,
             let memoryBytes
         else { return nil }
         return ModelFacts(
             name: name, digest: digest, precision: precision, contextLength: contextLength,
-            vocabularySize: vocabularySize, memoryBytes: memoryBytes)
+            vocabularySize: vocabularySize, memoryBytes: memoryBytes,
+            tokenizerKind: tokenizerKind)
     }
 
     fileprivate mutating func acceptance() -> WorkerEvent.Acceptance? {

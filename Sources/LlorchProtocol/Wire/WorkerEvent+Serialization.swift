@@ -116,6 +116,7 @@ extension JSONWriter {
             member("context_length", model.contextLength)
             member("vocabulary_size", model.vocabularySize)
             member("memory_bytes", model.memoryBytes)
+            if let kind = model.tokenizerKind { member("tokenizer_kind", kind) }
             endObject()
         }
         if let progress = status.loadProgress {

@@ -178,7 +178,7 @@ private struct Desk {
 
     static let model = ModelFacts(
         name: "scripted", digest: "5c41", precision: "f32", contextLength: 1_024,
-        vocabularySize: 50_257, memoryBytes: 1_000)
+        vocabularySize: 50_257, memoryBytes: 1_000, tokenizerKind: "gguf-bpe")
 
     mutating func say(_ body: WorkerEvent.Body) {
         let event = WorkerEvent(worker: name, boot: boot, sequence: sequence, body: body)
