@@ -1,4 +1,4 @@
-// The stub engine of the fault tests: what it says must be what Tests/fault/oracle.py expects.
+// The stub engine of the fault tests: what it says must be what Tests/FaultTests/oracle.py expects.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchEngine
@@ -9,7 +9,7 @@ import Testing
 import stub_worker
 
 @Suite struct StubBackendTests {
-    /// Computed by `token` of Tests/fault/oracle.py.
+    /// Computed by `token` of Tests/FaultTests/oracle.py.
     @Test func tokensAreTheOraclesTokens() {
         #expect((0..<4).map { StubBackend.token("a", $0) } == [34_651, 15_868, 7_551, 9_040])
         #expect([0, 300].map { StubBackend.token("jöb-7", $0) } == [16_528, 25_890])

@@ -1,4 +1,4 @@
-// What manifest.json beside the reference arrays says. Written by scripts/reference/export.py.
+// What manifest.json beside the reference arrays says. Written by Tools/reference/export.py.
 // SPDX-License-Identifier: Apache-2.0
 
 package import Foundation

@@ -1,5 +1,5 @@
 // What is kept for clients that come back, and how their streams go on. Over real connections:
-// test_08_http.py of the end-to-end tests. In any order of things: StreamTablePropertyTests.swift.
+// test_http.py of the end-to-end tests. In any order of things: StreamTablePropertyTests.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchHTTP

@@ -1,5 +1,5 @@
 // A page of metrics as its samples. Reads what the shim writes; Prometheus' own parser reads the page of the
-// built program (EndToEndTests/test_16_metrics.py).
+// built program (EndToEndTests/test_metrics.py).
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes

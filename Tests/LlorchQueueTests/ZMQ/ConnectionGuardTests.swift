@@ -112,7 +112,7 @@ import Testing
         let plain = try server.client(nil)
         let right = try server.client(pair)
         // The client with the right key began last. That the others do not get in later either is tested in
-        // Tests/EndToEndTests/test_14_curve.py.
+        // Tests/EndToEndTests/test_curve.py.
         try send([3], right, &server)
         #expect(try #require(try server.next()).bytes == [3])
         #expect(try wrong.send([1]) == false)
