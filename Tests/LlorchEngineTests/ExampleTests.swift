@@ -39,6 +39,8 @@ import Testing
         #expect(lines.first == "shakespeare: \(model.facts.parameterCount) weights")
         #expect(lines.dropFirst().first == "\(model.tokenize("ROMEO.")) is ROMEO.")
         #expect(lines.last?.hasSuffix("\nmaximumTokens\n") == true)
-        #expect(lines.last?.hasPrefix("\n\nACHILLES:\nThen, mistress, thou wilt be a tailor;\n") == true)
+        #expect(
+            lines.last?.hasPrefix("\n\nACHILLES:\nThen, mistress, thou wilt be a tailor;\n") == true
+        )
     }
 }
