@@ -4,7 +4,7 @@
 
 import Glibc
 
-/// A locked file; the system gives the lock back when its process ends, however it ends.
+/// A locked file; the system releases the lock when the process that holds it ends, however it ends.
 package struct LockFile: ~Copyable {
     private let descriptor: Descriptor
 

@@ -2,7 +2,7 @@
 // The time of day: Timestamp.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-/// Time since the process first asked.
+/// Measures the time since the clock was first read in this process.
 package enum MonotonicClock {
     private static let start = ContinuousClock.now
 

@@ -4,7 +4,7 @@
 import LlorchQueue
 import Logging
 
-/// At most one look a second.
+/// Logs the news of an `AccessReport`, which has news at most once a second.
 struct AccessLog {
     private let logger: Logger
     private var access: AccessReport

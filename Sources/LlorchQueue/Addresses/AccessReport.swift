@@ -42,8 +42,8 @@ package struct AccessReport: Sendable {
 
     /// What has happened since the last call; `access` is nil where sockets have no keys.
     ///
-    /// That everyone is let in is said once a minute. A failure to read the allowed keys is said when it
-    /// begins and when its reason changes.
+    /// A warning that everyone is let in comes once a minute. A failure to read the allowed keys is reported when
+    /// the failure begins and when its reason changes.
     package mutating func news(of access: ConnectionGuard.Access?, now: Duration) -> [News] {
         guard now >= nextReport else { return [] }
         nextReport = now + Self.interval

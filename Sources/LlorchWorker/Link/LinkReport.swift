@@ -1,5 +1,5 @@
-// What the log hears about the sockets of a worker: who is let in, who is not, and what was lost.
-// Says each change once; it is asked once a heartbeat.
+// What a worker logs about its sockets: who is let in, who is not, and which messages were lost.
+// Each report logs a change once; every heartbeat asks both reports.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchQueue
