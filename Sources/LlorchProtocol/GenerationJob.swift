@@ -11,6 +11,9 @@ package struct GenerationJob: Sendable, Hashable {
     package var id: String
     /// 1 to 32,768 Unicode scalars.
     package var prompt: String
+    /// Whether a special token that the prompt spells out, such as `<|endoftext|>`, is that token; otherwise
+    /// the spelling is text like any other.
+    package var specialTokens: Bool
     /// 1 to 2,048 new tokens, counted over all attempts; the context left may end the job earlier.
     package var maximumTokens: Int
     package var sampling: SamplingParameters
@@ -28,7 +31,8 @@ package struct GenerationJob: Sendable, Hashable {
     package var correlationID: String?
 
     package init(
-        id: String, prompt: String, maximumTokens: Int = GenerationJob.defaultMaximumTokens,
+        id: String, prompt: String, specialTokens: Bool = false,
+        maximumTokens: Int = GenerationJob.defaultMaximumTokens,
         sampling: SamplingParameters = .default, stopSequences: [String] = [],
         seed: UInt64? = nil, deadlineMilliseconds: UInt32? = nil,
         leaseMilliseconds: UInt32? = nil, resumeIDs: [TokenID] = [],
@@ -36,6 +40,7 @@ package struct GenerationJob: Sendable, Hashable {
     ) {
         self.id = id
         self.prompt = prompt
+        self.specialTokens = specialTokens
         self.maximumTokens = maximumTokens
         self.sampling = sampling
         self.stopSequences = stopSequences

@@ -36,6 +36,7 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
         #expect(job.maximumTokens == 2048)
         #expect(job.sampling == .default)
         #expect(job.seed == nil)
+        #expect(!job.specialTokens)
         #expect(job.stopSequences.isEmpty)
     }
 
@@ -43,7 +44,8 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
     func fields() throws {
         let job = try accepted(
             #""max_tokens":16,"temperature":0.5,"seed":18446744073709551615,"top_p":0.9,"#
-                + #""top_k":4294967295,"repetition_penalty":1.5,"stop":["a","é"],"min_p":0.25"#)
+                + #""top_k":4294967295,"repetition_penalty":1.5,"stop":["a","é"],"min_p":0.25,"#
+                + #""special_tokens":true"#)
         #expect(job.maximumTokens == 16)
         #expect(job.sampling.temperature == 0.5)
         #expect(job.seed == .max)
@@ -52,6 +54,7 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
         #expect(job.sampling.repetitionPenalty == 1.5)
         #expect(job.stopSequences == ["a", "é"])
         #expect(job.sampling.minP == 0.25)
+        #expect(job.specialTokens)
     }
 
     @Test(

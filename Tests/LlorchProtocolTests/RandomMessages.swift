@@ -16,7 +16,8 @@ extension RandomSource {
             topP: .random(in: 0...1, using: &self), minP: .random(in: 0...1, using: &self),
             repetitionPenalty: .random(in: 0...2, using: &self))
         return GenerationJob(
-            id: text(1...30), prompt: text(1...300), maximumTokens: maximumTokens,
+            id: text(1...30), prompt: text(1...300), specialTokens: flag(),
+            maximumTokens: maximumTokens,
             sampling: flag() ? sampling ?? .default : .default,
             stopSequences: (0..<below(5)).map { _ in text(1...25) },
             seed: maybe { $0.integer() }, deadlineMilliseconds: maybe { $0.integer() },

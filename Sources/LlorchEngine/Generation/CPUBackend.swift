@@ -51,7 +51,9 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
     ) throws(JobFailure) {
         precondition(self.job == nil && pending.isEmpty, "a job is running")
         try start(
-            job, promptIDs: loaded.tokenizer.tokenize(job.prompt),
+            job,
+            promptIDs: loaded.tokenizer.tokenize(
+                job.prompt, parsingSpecialTokens: job.specialTokens),
             queuedMilliseconds: queuedMilliseconds)
     }
 

@@ -1,10 +1,18 @@
-// Text with the end mark spelled out, as data sets have it. Prompts never come this way: there the mark is
-// text like any other, so that nobody ends a text by writing it.
+// Text with the end mark spelled out, as data sets have it, and prompts that ask for it. Other prompts never come
+// this way: in them the mark is text like any other, so that nobody ends a text by writing it.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol
 
 extension Tokenizer {
+    /// Tokenizes a text; with `parsingSpecialTokens`, each `<|endoftext|>` is that token and what lies between
+    /// two of them is a text of its own, as Hugging Face's tokenizers read it.
+    package func tokenize(_ text: String, parsingSpecialTokens: Bool) -> [TokenID] {
+        guard parsingSpecialTokens else { return tokenize(text) }
+        // The bytes of a String are UTF-8, so the only error cannot occur.
+        return (try? tokenize(bytes: text.utf8.span, parsingSpecialTokens: true)) ?? tokenize(text)
+    }
+
     /// Tokenizes UTF-8; with `parsingSpecialTokens`, each `<|endoftext|>` is that token and what lies between
     /// two of them is a text of its own, as Hugging Face's tokenizers read it.
     package func tokenize(

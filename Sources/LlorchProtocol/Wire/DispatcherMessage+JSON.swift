@@ -129,6 +129,7 @@ extension JSONWriter {
             member("repetition_penalty", sampling.repetitionPenalty)
         }
         if !job.stopSequences.isEmpty { member("stop", job.stopSequences) }
+        if job.specialTokens { member("special_tokens", true) }
         if let seed = job.seed { member("seed", seed) }
         if let deadline = job.deadlineMilliseconds { member("deadline_ms", deadline) }
         if let lease = job.leaseMilliseconds { member("lease_ms", lease) }

@@ -14,6 +14,7 @@ struct JobFields {
     var repetitionPenalty: Float?
     var stop: [String]?
     var minP: Float?
+    var specialTokens: Bool?
     var deadlineMilliseconds: UInt32?
     var leaseMilliseconds: UInt32?
     var resumeIDs: [TokenID]?
@@ -31,6 +32,7 @@ struct JobFields {
         repetitionPenalty = reader.optional("repetition_penalty", .f32)
         stop = reader.optional("stop", Self.stopType)
         minP = reader.optional("min_p", .f32)
+        specialTokens = reader.optional("special_tokens", .flag)
     }
 
     /// Reads what only the queue has.
@@ -48,7 +50,7 @@ struct JobFields {
 
     static let sharedNames: Set<String> = [
         "job_id", "prompt", "max_tokens", "temperature", "seed", "top_p", "top_k",
-        "repetition_penalty", "stop", "min_p",
+        "repetition_penalty", "stop", "min_p", "special_tokens",
     ]
 
     static let queueNames: Set<String> = [
@@ -94,7 +96,8 @@ package enum JobValidation {
             repetitionPenalty: fields.repetitionPenalty ?? standard.repetitionPenalty)
         guard errors.list.isEmpty, let sampling else { throw InvalidFields(errors: errors.list) }
         return GenerationJob(
-            id: fields.id, prompt: fields.prompt, maximumTokens: Int(maximumTokens),
+            id: fields.id, prompt: fields.prompt, specialTokens: fields.specialTokens ?? false,
+            maximumTokens: Int(maximumTokens),
             sampling: sampling, stopSequences: fields.stop ?? [], seed: fields.seed,
             deadlineMilliseconds: fields.deadlineMilliseconds,
             leaseMilliseconds: fields.leaseMilliseconds, resumeIDs: fields.resumeIDs ?? [],

@@ -45,6 +45,7 @@ package struct GenerateOptions: Sendable {
     }
 
     let prompt: Prompt
+    let specialTokens: Bool
     let sampling: Sampling
     let chunkLength: Int?
     let json: Bool
@@ -53,13 +54,14 @@ package struct GenerateOptions: Sendable {
     ///   - prompt: the text to continue.
     ///   - promptFile: a file with the text to continue.
     ///   - ids: the token ids to continue, as `1,2,3`.
+    ///   - specialTokens: whether special tokens that the prompt spells out are those tokens.
     ///   - sampling: how many tokens, and how they are drawn.
     ///   - chunk: tokens of a prefill chunk; nil lets the model choose.
     ///   - json: whether events are printed as JSON lines.
     /// - Throws: if not exactly one of the three prompts is given, or a number is none.
     package init(
-        prompt: String?, promptFile: String?, ids: String?, sampling: Sampling, chunk: Int?,
-        json: Bool
+        prompt: String?, promptFile: String?, ids: String?, specialTokens: Bool,
+        sampling: Sampling, chunk: Int?, json: Bool
     ) throws(CommandFailure) {
         switch (prompt, promptFile, ids) {
         case (let text?, nil, nil): self.prompt = .text(text)
@@ -67,7 +69,11 @@ package struct GenerateOptions: Sendable {
         case (nil, nil, let list?): self.prompt = .ids(try Self.ids(list))
         default: throw CommandFailure("give one of --prompt, --prompt-file and --ids")
         }
+        if specialTokens, ids != nil {
+            throw CommandFailure("--special-tokens is for a text; --ids has tokens already")
+        }
         guard chunk ?? 1 >= 1 else { throw CommandFailure("--chunk must be at least 1") }
+        self.specialTokens = specialTokens
         self.sampling = sampling
         chunkLength = chunk
         self.json = json
@@ -116,6 +122,7 @@ package enum GenerateCall {
         writer.beginObject()
         writer.member("job_id", "generate")
         writer.member("prompt", try text(of: options.prompt))
+        writer.member("special_tokens", options.specialTokens)
         for (name, value) in [
             ("max_tokens", "\(sampling.maximumTokens)"), ("temperature", sampling.temperature),
             ("top_k", "\(sampling.topK)"), ("top_p", sampling.topP), ("min_p", sampling.minP),

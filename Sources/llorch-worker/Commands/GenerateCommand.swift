@@ -27,6 +27,9 @@ struct GenerateCommand: ParsableCommand {
     @Option(help: "The token ids to continue, like 1,2,3.")
     var ids: String?
 
+    @Flag(help: "Read special tokens that the prompt spells out, such as <|endoftext|>, as those tokens.")
+    var specialTokens = false
+
     @Option(help: "Generate at most this many tokens, 1 to 2048.")
     var maxTokens: Int = 128
 
@@ -66,7 +69,7 @@ struct GenerateCommand: ParsableCommand {
     private func options() throws -> GenerateOptions {
         try Program.checkUsage {
             try GenerateOptions(
-                prompt: prompt, promptFile: promptFile, ids: ids,
+                prompt: prompt, promptFile: promptFile, ids: ids, specialTokens: specialTokens,
                 sampling: GenerateOptions.Sampling(
                     maximumTokens: maxTokens, temperature: temperature, topK: topK, topP: topP,
                     minP: minP, repetitionPenalty: repetitionPenalty, seed: seed, stop: stop),
