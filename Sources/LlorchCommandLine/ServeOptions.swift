@@ -6,8 +6,12 @@
 package import ArgumentParser
 
 package struct ServeOptions: ParsableArguments {
-    @Option(help: "The worker's name, unique among the workers of one dispatcher.")
-    package var workerId = "worker"
+    @Option(
+        help: """
+            The worker's name, unique among the workers of one dispatcher. (default: worker; with other \
+            addresses worker-HOST-PORT)
+            """)
+    package var workerId: String?
 
     @Option(help: "Where jobs come from.")
     package var jobs = "bind:tcp://127.0.0.1:5601"
@@ -34,7 +38,7 @@ package struct ServeOptions: ParsableArguments {
     @Option(
         help: """
             A directory of this worker's own, which keeps the number of its last start and the id of its \
-            running job.
+            running job. It is made where its parent exists.
             """)
     package var stateDirectory: String?
 

@@ -75,7 +75,7 @@ package struct ShimArguments: Sendable {
         }
         if let problem = keyFiles.problem(for: [endpoint]) { throw ShimArgumentsError(problem) }
         var options = ShimOptions(events: endpoint)
-        options.host = host
+        options.host = bareHost
         options.port = Int(port)
         options.allowedHosts = allowedHosts
         options.queue.dispatcher.backlog = backlog
@@ -86,6 +86,11 @@ package struct ShimArguments: Sendable {
 
     /// Whether only this machine reaches the port.
     package var isLoopback: Bool { QueueEndpoint.isLoopback(host[...]) }
+
+    /// The host without the brackets in which an IPv6 address may stand.
+    private var bareHost: String {
+        host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
+    }
 
     /// Reads the token.
     ///

@@ -10,4 +10,10 @@ extension Logger {
         logger[metadataKey: "worker_id"] = "\(worker)"
         return logger
     }
+
+    /// A warning whose values were collected where no logger is known.
+    package func warning(_ message: String, values: [(name: String, value: String)]) {
+        let pairs = values.map { ($0.name, Metadata.Value.string($0.value)) }
+        warning("\(message)", metadata: Metadata(pairs) { first, _ in first })
+    }
 }

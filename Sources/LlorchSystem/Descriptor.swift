@@ -30,6 +30,11 @@ package struct Descriptor: ~Copyable, Sendable {
 
     deinit { close(rawValue) }
 
+    /// Another descriptor of the same open file, for a library that closes what it is given.
+    package func duplicate() throws(SystemError) -> Int32 {
+        try SystemCall.check("fcntl") { fcntl(rawValue, F_DUPFD_CLOEXEC, 3) }
+    }
+
     /// What fstat(2) says of the file.
     package func status() throws(SystemError) -> FileStatus {
         var status = stat()

@@ -30,6 +30,21 @@ package enum PathKind: Sendable, Hashable {
 }
 
 package enum Directory {
+    /// Creates a directory that only its owner may enter; one that exists is left as it is.
+    package static func makeForOwner(_ path: String) throws(SystemError) {
+        do throws(SystemError) {
+            _ = try SystemCall.check("mkdir \(path)") { unsafe mkdir(path, 0o700) }
+        } catch {
+            guard error.code == EEXIST else { throw error }
+        }
+    }
+
+    /// Throws where the path is no directory, or this process may not create files in it.
+    package static func checkWritable(_ path: String) throws(SystemError) {
+        _ = try Descriptor(opening: path, O_RDONLY | O_DIRECTORY)
+        _ = try SystemCall.check("access \(path)") { unsafe access(path, W_OK | X_OK) }
+    }
+
     /// The names in a directory, ascending, without `.` and `..`; reading stops after `limit` names.
     package static func names(
         in path: String, limit: Int = 10_000

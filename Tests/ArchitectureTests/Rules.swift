@@ -109,7 +109,7 @@ enum Rules {
         "Heart": [],
         "Link": ["Heart"],
         "Loop": ["Heart", "Link"],
-        "Commands": ["Link", "Loop"],
+        "Commands": ["Heart", "Link", "Loop"],
     ]
 
     /// Which folders of the HTTP server a folder may use the types of; what lies in none wires them all.

@@ -35,6 +35,13 @@ class Process(programs.Process):
         assert code is not None, f"still running after {seconds} s; its log ends\n{self.tail()}"
         return code
 
+    def until_log(self, text, seconds=PATIENCE):
+        """Waits until the log has a text."""
+        end = time.monotonic() + seconds
+        while text not in self.log:
+            assert time.monotonic() < end, f"no {text!r} in {seconds} s; the log ends\n{self.tail()}"
+            time.sleep(0.02)  # between two looks, not in place of one
+
 
 class Worker(Process):
     """A worker on addresses of its own: llorch-worker, or stub-worker, whose every token is known."""

@@ -103,6 +103,7 @@ extension JSONWriter {
         member("healthy", workers.isServing(worker))
         member("heartbeat_age_ms", workers.age(of: worker).wholeMilliseconds)
         member("queued", worker.status.queued)
+        if let conflict = worker.conflict { member("conflict", conflict.rawValue) }
         if let progress = worker.status.loadProgress, progress.isFinite {
             member("load_progress", progress)
         }

@@ -101,6 +101,16 @@ extension PrometheusText {
             guard let bytes = worker.status.outboxBytes else { continue }
             sample(bytes, ("worker", worker.name))
         }
+        begin(
+            "llorch_worker_name_conflict", .gauge,
+            "1 while a further process under the worker's name is ignored, by why.")
+        for worker in workers.workers {
+            for conflict in NameConflict.allCases {
+                sample(
+                    worker.conflict == conflict ? 1 : 0, ("worker", worker.name),
+                    ("reason", conflict.rawValue))
+            }
+        }
         begin("llorch_worker_up", .gauge, "1 while the worker serves, as healthy in /health.")
         for worker in workers.workers {
             sample(workers.isServing(worker) ? 1 : 0, ("worker", worker.name))

@@ -1,6 +1,7 @@
 // Writes into the log whom the queue's addresses did not let in, in the words of LlorchQueue's AccessReport.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchLog
 import LlorchQueue
 import Logging
 
@@ -16,8 +17,7 @@ struct AccessLog {
 
     mutating func report(on client: DispatcherClient, now: Duration) {
         for news in access.news(of: client.access, now: now) {
-            let fields = news.fields.map { ($0.name, Logger.MetadataValue.string($0.value)) }
-            logger.warning("\(news.message)", metadata: Dictionary(uniqueKeysWithValues: fields))
+            logger.warning(news.message, values: news.fields.map { ($0.name, $0.value) })
         }
     }
 }

@@ -14,6 +14,8 @@ struct QueuePublisher {
     private let logger: Logger
     /// The processes that the log has named, by their workers.
     private var boots: [String: UInt64] = [:]
+    /// The conflicts that the log has told, by the names of workers.
+    private var conflicts: [String: NameConflict] = [:]
     /// Workers that the dispatcher knew when they were last published.
     private var known = 0
 
@@ -38,11 +40,13 @@ struct QueuePublisher {
                 measurements.note(event, of: jobID, now: now)
             }
         }
-        publishWorkers(of: client.dispatcher, deliveries)
+        publishWorkers(of: client.dispatcher, deliveries, now: now)
     }
 
     /// The workers are published when one has spoken of itself, has left, or was forgotten.
-    private mutating func publishWorkers(of dispatcher: Dispatcher, _ deliveries: [Delivery]) {
+    private mutating func publishWorkers(
+        of dispatcher: Dispatcher, _ deliveries: [Delivery], now: Duration
+    ) {
         var isChanged = dispatcher.workers.count != known
         for delivery in deliveries {
             switch delivery {
@@ -59,7 +63,7 @@ struct QueuePublisher {
         }
         guard isChanged else { return }
         known = dispatcher.workers.count
-        let workers = dispatcher.workers.compactMap(Serving.Worker.init)
+        let workers = dispatcher.workers.compactMap { Serving.Worker($0, now: now) }
         serving.publish(workers)
         for worker in workers where boots[worker.name] != worker.boot {
             logger.info(
@@ -70,6 +74,27 @@ struct QueuePublisher {
                 ])
         }
         boots = Dictionary(workers.map { ($0.name, $0.boot) }) { first, _ in first }
+        report(workers.filter { $0.conflict != nil && conflicts[$0.name] != $0.conflict })
+        conflicts = Dictionary(
+            workers.compactMap { worker in worker.conflict.map { (worker.name, $0) } }
+        ) { first, _ in first }
+    }
+
+    private func report(_ workers: [Serving.Worker]) {
+        for worker in workers {
+            guard let conflict = worker.conflict else { continue }
+            let message =
+                switch conflict {
+                case .twoProcesses:
+                    "two processes have this name, and the older one gets no jobs; give each worker a "
+                        + "--worker-id of its own"
+                case .bootWentBack:
+                    "a process is ignored because its boot number is below that of the process "
+                        + "before it; it is accepted a minute after that one was last heard; give "
+                        + "--state-directory to keep boot numbers in order when a clock is set back"
+                }
+            logger.warning("\(message)", metadata: ["worker_id": "\(worker.name)"])
+        }
     }
 
     func submitted(_ jobID: String, now: Duration) {

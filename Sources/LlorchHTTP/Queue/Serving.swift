@@ -16,21 +16,27 @@ package final class Serving: Sendable {
         package var status: WorkerStatus
         /// When the heartbeat with this status came, by the clock of `Serving`.
         package var statusAt: Duration
+        /// Why another process under the name is ignored.
+        package var conflict: NameConflict?
 
         /// Nil for a worker that has left, or has not spoken of itself.
-        package init?(_ worker: DispatcherWorker) {
+        package init?(_ worker: DispatcherWorker, now: Duration) {
             guard !worker.hasLeft, let status = worker.status, let statusAt = worker.statusAt
             else { return nil }
             self.init(
                 name: worker.name, boot: worker.boot, status: status,
-                statusAt: statusAt)
+                statusAt: statusAt, conflict: worker.conflict(now: now))
         }
 
-        package init(name: String, boot: UInt64, status: WorkerStatus, statusAt: Duration) {
+        package init(
+            name: String, boot: UInt64, status: WorkerStatus, statusAt: Duration,
+            conflict: NameConflict? = nil
+        ) {
             self.name = name
             self.boot = boot
             self.status = status
             self.statusAt = statusAt
+            self.conflict = conflict
         }
     }
 

@@ -2,18 +2,7 @@
 // What is opened there, and with which options: QueueSocket.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why an address cannot be used.
-package struct QueueAddressError: Error, Sendable, Hashable, CustomStringConvertible {
-    package var address: String
-    package var reason: String
-
-    package init(_ address: String, _ reason: String) {
-        self.address = address
-        self.reason = reason
-    }
-
-    package var description: String { "\(address): \(reason)" }
-}
+package import LlorchSystem
 
 /// A libzmq address and which side of it this process takes: `bind:tcp://127.0.0.1:5601`.
 package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
@@ -53,16 +42,36 @@ package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
 
     package var description: String { "\(direction.rawValue):\(address)" }
 
-    /// The path of an ipc address.
+    /// The path of an ipc address; an abstract name (`@name`) and a path that libzmq chooses (`*`) are none.
+    package var filePath: String? {
+        guard let path, !path.hasPrefix("@"), path != "*" else { return nil }
+        return path
+    }
+
+    /// What an ipc address names.
     package var path: String? {
         address.hasPrefix("ipc://") ? String(address.dropFirst(6)) : nil
     }
 
+    /// The port; nil for one that the system chooses (`*`), and for other transports than tcp.
+    package var port: UInt16? { hostAndPort.flatMap { UInt16($0.port) } }
+
     /// Why the address works but is unwise; nil if it is not.
     package var warning: String? {
-        guard let port = UInt16(hostAndPort?.port ?? ""), port >= 32_768 else { return nil }
+        guard let port, port >= 32_768 else { return nil }
         return "port \(port) lies where the system takes ports for outgoing connections, so a "
             + "reconnecting peer can occupy it; choose one below 32768"
+    }
+
+    /// The family of a numeric host; nil for a name, an interface, `*`, and other transports.
+    package var family: IPFamily? { hostAndPort.flatMap { IPAddress($0.host)?.family } }
+
+    /// The host to connect to if it is a name.
+    package var name: String? {
+        guard direction == .connect, let host = hostAndPort?.host, IPAddress(host) == nil else {
+            return nil
+        }
+        return String(host)
     }
 
     private var hostAndPort: (host: Substring, port: Substring)? {
@@ -73,7 +82,7 @@ package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
     }
 
     private func check(as text: String) throws(QueueAddressError) {
-        let limit = 107  // bytes of a unix socket's path
+        let limit = LocalSocket.maximumPathBytes
         if let path {
             guard !path.isEmpty, path.utf8.count <= limit, !path.utf8.contains(0) else {
                 throw QueueAddressError(text, "an ipc path has 1 to \(limit) bytes")
@@ -92,6 +101,11 @@ package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
         guard !host.isEmpty, !host.utf8.contains(0) else {
             throw QueueAddressError(text, "expected a host before the port")
         }
+        guard !host.contains(where: { "[]:".contains($0) }) || IPAddress(host) != nil else {
+            throw QueueAddressError(
+                text, "expected an IPv6 address in brackets before the port, for example [::1]:5601"
+            )
+        }
     }
 
     /// Whether other machines may reach what is bound here.
@@ -109,13 +123,11 @@ package struct QueueEndpoint: Sendable, Hashable, CustomStringConvertible {
     /// Whether it is bound to all addresses of the machine, so that it names none to connect to.
     package var isWildcard: Bool {
         guard direction == .bind, let host = hostAndPort?.host else { return false }
-        return ["*", "0.0.0.0", "[::]", "::"].contains(host)
+        return host == "*" || IPAddress(host)?.isWildcard == true
     }
 
     /// Whether only this machine reaches what is bound to a host.
     package static func isLoopback(_ host: Substring) -> Bool {
-        if ["localhost", "[::1]", "::1", "lo"].contains(host) { return true }
-        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+        IPAddress(host)?.isLoopback ?? ["localhost", "lo"].contains(host)
     }
 }

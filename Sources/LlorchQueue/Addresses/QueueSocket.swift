@@ -2,6 +2,8 @@
 // Where a pipe leads: QueueEndpoint.swift. The socket itself: ZMQ/Socket.swift.
 // SPDX-License-Identifier: Apache-2.0
 
+package import LlorchSystem
+
 /// One end of one pipe.
 package enum QueueSocket: Sendable, Hashable, CaseIterable {
     case workerJobs
@@ -72,12 +74,20 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
     /// Opens this end with its options.
     ///
     /// With `security`, only allowed peers get in, and a connection is made only to the owner of the server's key.
+    /// `nameFamily` says in which family a host that is a name is looked up.
     package func open(
-        _ endpoint: QueueEndpoint, in context: ZMQContext, _ security: QueueSecurity? = nil
+        _ endpoint: QueueEndpoint, in context: ZMQContext, _ security: QueueSecurity? = nil,
+        nameFamily: IPFamily = .v4
     ) throws(QueueAddressError) -> ZMQSocket {
+        let family = endpoint.family ?? nameFamily
+        // libzmq would try to connect for ever, without a word.
+        guard family == .v4 || family.isSupported else {
+            throw QueueAddressError(bindingOrConnecting: endpoint, .familyNotSupported)
+        }
         do {
             let socket = try ZMQSocket(kind, in: context)
             for option in options { try socket.set(option) }
+            if family == .v6 { try socket.set(.ipv6(true)) }
             if let security {
                 if endpoint.direction == .bind {
                     try socket.serveCurve(security.keys)
@@ -89,13 +99,19 @@ package enum QueueSocket: Sendable, Hashable, CaseIterable {
                 }
             }
             switch endpoint.direction {
-            case .bind: try socket.bind(endpoint.address)
             case .connect: try socket.connect(endpoint.address)
+            case .bind:
+                if let path = endpoint.filePath {
+                    let local = try LocalAddress(endpoint, path: path)
+                    try socket.bind(
+                        endpoint.address, listening: local.listeningDescriptor(), keeping: local)
+                } else {
+                    try socket.bind(endpoint.address)
+                }
             }
             return socket
-        } catch let error as ZMQError where error == .addressInUse {
-            throw QueueAddressError(
-                endpoint.address, "the address is in use; stop the other process or choose another")
+        } catch let error as ZMQError {
+            throw QueueAddressError(bindingOrConnecting: endpoint, error)
         } catch let error as QueueAddressError {
             throw error
         } catch {

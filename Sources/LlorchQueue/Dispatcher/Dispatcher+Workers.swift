@@ -19,8 +19,16 @@ extension Dispatcher {
             return true
         }
         if event.boot < worker.boot {
-            counters.fenced += 1
-            return false
+            guard worker.hasLeft else {
+                counters.fenced += 1
+                if case .heartbeat = event.body { noteIgnored(event, now: now) }
+                return false
+            }
+            // The newest process said that it ended, so that the name is free: the clock was set back since, or an
+            // older process outlived it.
+            workersByName[event.worker] = DispatcherWorker(event, now: now)
+            counters.boots += 1
+            return true
         }
         var loss: Loss?
         if event.boot > worker.boot {
@@ -45,6 +53,13 @@ extension Dispatcher {
         workersByName[event.worker] = worker
         if let loss { takeBackAll(from: event.worker, loss, now: now, into: &actions) }
         return true
+    }
+
+    private mutating func noteIgnored(_ event: WorkerEvent, now: Duration) {
+        var ignored =
+            workersByName[event.worker]?.ignored ?? IgnoredProcess(boot: event.boot, now: now)
+        ignored.hear(boot: event.boot, now: now)
+        workersByName[event.worker]?.ignored = ignored
     }
 
     mutating func note(

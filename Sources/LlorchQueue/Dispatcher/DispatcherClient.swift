@@ -45,16 +45,19 @@ package final class DispatcherClient {
     package var access: ConnectionGuard.Access? { connections?.access }
 
     /// Where a worker's pipes lead, and the key it must have there.
-    private struct Target: Equatable {
+    private struct Target {
         var addresses: WorkerAddresses
         var key: CurvePublicKey?
+        /// In which family libzmq looks hosts up that are names.
+        ///
+        /// Looking them up here would stop all streams for as long as the resolver takes.
+        var nameFamily = IPFamily.v4
     }
 
     private let context: ZMQContext
     private let security: QueueSecurity?
     private var connections: ConnectionGuard?
     private var events: ZMQSocket
-    private let lock: AddressLock?
     private var pipes: [String: WorkerPipes] = [:]
     private var targets: [String: Target] = [:]
     private var ready: [Delivery] = []
@@ -83,7 +86,6 @@ package final class DispatcherClient {
         self.clock = clock
         dispatcher = Dispatcher(configuration: configuration)
         wakeUp = try WakeUp()
-        lock = try AddressLock(endpoint)
         self.security = security
         connections = try security?.makeGuard(in: context, now: clock())
         events = try QueueSocket.dispatcherEvents.open(endpoint, in: context, security)
@@ -161,7 +163,8 @@ package final class DispatcherClient {
         pipes[worker] = nil
         guard let target = targets[worker] else { return }
         pipes[worker] = try? WorkerPipes(
-            target.addresses, in: context, security?.speaking(to: target.key))
+            target.addresses, in: context, security?.speaking(to: target.key),
+            nameFamily: target.nameFamily)
     }
 
     /// Opens the pipes anew to a worker that was started again with another key.
@@ -185,11 +188,16 @@ package final class DispatcherClient {
                     addresses: addresses[worker]
                         ?? WorkerAddresses(jobs: "connect:" + jobs, control: "connect:" + control),
                     key: senderKey)
-                if target != targets[worker] {
+                if target.addresses != targets[worker]?.addresses
+                    || target.key != targets[worker]?.key
+                {
                     targets[worker] = target
                     open(worker)
                 }
             case .reconnect(let worker):
+                // A name that was not reached in one family may have an address in the other.
+                let family = targets[worker]?.nameFamily
+                targets[worker]?.nameFamily = family == .v4 ? .v6 : .v4
                 open(worker)
             case .disconnect(let worker):
                 pipes[worker] = nil

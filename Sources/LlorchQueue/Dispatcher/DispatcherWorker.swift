@@ -19,6 +19,8 @@ package struct DispatcherWorker: Sendable, Hashable {
     /// The worker said `bye`, and nothing since.
     package internal(set) var hasLeft = false
 
+    /// An older process under this name that is still heard.
+    var ignored: IgnoredProcess?
     var nextSequence: UInt64
     var restUntil = Duration.zero
     var unreachableSince: Duration?
@@ -42,6 +44,11 @@ package struct DispatcherWorker: Sendable, Hashable {
         boot = event.boot
         heardAt = now
         nextSequence = event.sequence &+ 1
+    }
+
+    /// Why another process under this name is ignored; nil where there is none.
+    package func conflict(now: Duration) -> NameConflict? {
+        ignored?.conflict(successorHeardAt: heardAt, now: now)
     }
 
     /// Whether the worker can be given a job: it was heard lately, has its model, does not leave, and its events are

@@ -38,6 +38,8 @@ package struct ZMQSocket: ~Copyable {
         case handshakeInterval(Duration)
         /// Both times in whole seconds.
         case keepAlive(idle: Duration, interval: Duration, count: Int32)
+        /// Addresses are IPv6, and names are looked up as such.
+        case ipv6(Bool)
         /// Time that sent data may stay unacknowledged.
         case maximumRetransmission(Duration)
     }
@@ -63,6 +65,7 @@ package struct ZMQSocket: ~Copyable {
         case .reconnectIntervalMaximum(let time):
             try setMilliseconds(ZMQ_RECONNECT_IVL_MAX, time)
         case .handshakeInterval(let time): try setMilliseconds(ZMQ_HANDSHAKE_IVL, time)
+        case .ipv6(let flag): try set(ZMQ_IPV6, Int32(flag ? 1 : 0))
         case .keepAlive(let idle, let interval, let count):
             try set(ZMQ_TCP_KEEPALIVE, Int32(1))
             try set(ZMQ_TCP_KEEPALIVE_IDLE, Int32(clamping: idle.components.seconds))
@@ -112,6 +115,17 @@ package struct ZMQSocket: ~Copyable {
         if unsafe zmq_bind(handle.pointer, address) != 0 {
             throw ZMQError(rawValue: zmq_errno())
         }
+    }
+
+    /// Serves a socket that listens already; libzmq closes the descriptor, and neither makes nor removes a file.
+    ///
+    /// `owner` is kept as long as the socket.
+    func bind(
+        _ address: String, listening descriptor: Int32, keeping owner: AnyObject
+    ) throws(ZMQError) {
+        try set(ZMQ_USE_FD, descriptor)
+        try bind(address)
+        handle.owner = owner
     }
 
     package func connect(_ address: String) throws(ZMQError) {
@@ -204,6 +218,8 @@ package struct ZMQSocket: ~Copyable {
 /// Closes the socket when neither its owner nor a poll set holds it.
 @safe final class SocketHandle {
     let pointer: UnsafeMutableRawPointer
+    /// What must outlive the socket, such as the file that stands for its address.
+    var owner: AnyObject?
     private let context: ZMQContext
 
     init(_ type: Int32, _ context: ZMQContext) throws(ZMQError) {

@@ -16,6 +16,10 @@ package struct ZMQError: Error, RawRepresentable, Sendable, Hashable, CustomStri
     package static let wouldBlock = ZMQError(rawValue: EAGAIN)
     package static let interrupted = ZMQError(rawValue: EINTR)
     package static let addressInUse = ZMQError(rawValue: EADDRINUSE)
+    package static let noSuchDevice = ZMQError(rawValue: ENODEV)
+    package static let addressNotAvailable = ZMQError(rawValue: EADDRNOTAVAIL)
+    package static let notPermitted = ZMQError(rawValue: EACCES)
+    package static let familyNotSupported = ZMQError(rawValue: EAFNOSUPPORT)
     package static let invalidArgument = ZMQError(rawValue: EINVAL)
     package static let contextTerminated = ZMQError(rawValue: firstOfLibzmq + 53)
 

@@ -12,7 +12,7 @@ extension WorkerOptions {
     /// Reads the texts of a command line; opens and reads nothing.
     ///
     /// - Parameters:
-    ///   - name: of the worker.
+    ///   - name: of the worker; nil chooses one that no other worker has.
     ///   - jobs: an address, bound unless the text says otherwise.
     ///   - control: an address, bound unless the text says otherwise.
     ///   - events: an address, connected to unless the text says otherwise.
@@ -22,7 +22,7 @@ extension WorkerOptions {
     ///   - keyFiles: checked against the addresses.
     /// - Throws: a sentence that names the option.
     package init(
-        name: String, jobs: String, control: String, events: String, advertisedJobs: String?,
+        name: String?, jobs: String, control: String, events: String, advertisedJobs: String?,
         advertisedControl: String?, mayBeExposed: Bool, keyFiles: QueueKeyFiles
     ) throws(CommandFailure) {
         func read(
@@ -35,9 +35,10 @@ extension WorkerOptions {
                 throw CommandFailure("--\(option) \(error)")
             }
         }
-        guard !name.isEmpty else { throw CommandFailure("--worker-id must not be empty") }
+        guard name != "" else { throw CommandFailure("--worker-id must not be empty") }
+        let jobs = try read("jobs", jobs, .bind)
         self.init(
-            name: name, jobs: try read("jobs", jobs, .bind),
+            name: name ?? WorkerName.standard(jobs: jobs), jobs: jobs,
             control: try read("control", control, .bind),
             events: try read("events", events, .connect))
         if let problem = keyFiles.problem(for: endpoints) { throw CommandFailure(problem) }
@@ -99,6 +100,7 @@ package enum ServeCall {
     ) throws {
         DescriptorLimit.raise()
         var options = options
+        if let directory = options.stateDirectory { try StateDirectory.prepare(directory) }
         options.security = try keyFiles.load(for: options.endpoints)
         var metadata = startup
         metadata["jobs"] = "\(options.jobs)"

@@ -2,6 +2,7 @@
 // Each report logs a change once; every heartbeat asks both reports.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchLog
 import LlorchQueue
 import Logging
 
@@ -25,8 +26,7 @@ struct AccessLog {
 
     mutating func tell(_ sockets: WorkerSockets, now: Duration, _ logger: Logger) {
         for news in report.news(of: sockets.access, now: now) {
-            let fields = news.fields.map { ($0.name, Logger.MetadataValue.string($0.value)) }
-            logger.warning("\(news.message)", metadata: Dictionary(uniqueKeysWithValues: fields))
+            logger.warning(news.message, values: news.fields.map { ($0.name, $0.value) })
         }
     }
 }

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchQueue
+import LlorchSystem
 
 /// Opened sockets, used by one thread, closed when their owner lets go.
 final class WorkerSockets {
@@ -16,21 +17,25 @@ final class WorkerSockets {
     private var jobs: ZMQSocket
     private var control: ZMQSocket
     private let events: ZMQSocket
-    private let jobsLock: AddressLock?
-    private let controlLock: AddressLock?
 
     /// - Throws: `QueueAddressError` for an address that cannot be used, `ZMQError`.
     init(_ options: WorkerOptions, now: Duration) throws {
         context = try ZMQContext()
         // Before the first socket: without a guard, sockets with keys would let everyone in.
         connections = try options.security?.makeGuard(in: context, now: now)
-        jobsLock = try AddressLock(options.jobs)
-        controlLock = try AddressLock(options.control)
         jobs = try QueueSocket.workerJobs.open(options.jobs, in: context, options.security)
         control = try QueueSocket.workerControl.open(options.control, in: context, options.security)
-        events = try QueueSocket.workerEvents.open(options.events, in: context, options.security)
+        events = try QueueSocket.workerEvents.open(
+            options.events, in: context, options.security,
+            nameFamily: Self.nameFamily(of: options.events))
         jobsAddress = options.advertisedJobs ?? jobs.lastEndpoint
         controlAddress = options.advertisedControl ?? control.lastEndpoint
+    }
+
+    /// IPv6 for a name that has no other address.
+    private static func nameFamily(of endpoint: QueueEndpoint) -> IPFamily {
+        guard let name = endpoint.name else { return .v4 }
+        return HostName.families(of: name) == [.v6] ? .v6 : .v4
     }
 
     // MARK: - Messages

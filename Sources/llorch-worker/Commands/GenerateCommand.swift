@@ -27,7 +27,7 @@ struct GenerateCommand: ParsableCommand {
     @Option(help: "The token ids to continue, like 1,2,3.")
     var ids: String?
 
-    @Flag(help: "Read special tokens that the prompt spells out, such as <|endoftext|>, as those tokens.")
+    @Flag(help: "Read special tokens in the prompt, such as <|endoftext|>, as those tokens.")
     var specialTokens = false
 
     @Option(help: "Generate at most this many tokens, 1 to 2048.")

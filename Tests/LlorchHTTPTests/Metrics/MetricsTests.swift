@@ -19,7 +19,8 @@ import Testing
         "llorch_fenced_events_total": "counter", "llorch_event_gaps_total": "counter",
         "llorch_outbox_bytes": "gauge", "llorch_rejected_total": "counter",
         "llorch_malformed_total": "counter", "llorch_worker_up": "gauge",
-        "llorch_worker_boots_total": "counter", "llorch_sse_clients": "gauge",
+        "llorch_worker_name_conflict": "gauge", "llorch_worker_boots_total": "counter",
+        "llorch_sse_clients": "gauge",
     ]
 
     @Test func theNamesAreTheContracts() async throws {

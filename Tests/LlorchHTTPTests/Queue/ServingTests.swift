@@ -34,7 +34,8 @@ import Testing
         var dispatcher = Dispatcher()
         for (event, at) in events { _ = dispatcher.receive(event, now: .milliseconds(at)) }
         _ = dispatcher.tick(now: .milliseconds(now))
-        serving.publish(dispatcher.workers.compactMap(Serving.Worker.init))
+        serving.publish(
+            dispatcher.workers.compactMap { Serving.Worker($0, now: .milliseconds(now)) })
         time.set(now)
         return serving.snapshot()
     }

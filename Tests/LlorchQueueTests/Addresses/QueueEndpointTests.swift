@@ -3,6 +3,7 @@
 
 import LlorchProtocol
 import LlorchQueue
+import LlorchSystem
 import Testing
 
 @Suite struct QueueEndpointTests {
@@ -21,6 +22,7 @@ import Testing
     @Test(arguments: [
         "tcp://*:5601", "tcp://0.0.0.0:5601", "tcp://192.168.1.4:5601", "tcp://eth0:5601",
         "tcp://[::]:5601", "tcp://127.0.0.1.example.org:5601", "tcp://127.1:5601",
+        "tcp://[2001:db8::7]:5601", "tcp://[fe80::1%eth0]:5601", "tcp://[::ffff:10.0.0.1]:5601",
     ])
     func listeningBeyondTheMachineIsRefused(address: String) throws {
         do throws(QueueAddressError) {
@@ -43,7 +45,8 @@ import Testing
 
     @Test(arguments: [
         "tcp://127.0.0.1:5601", "tcp://127.255.0.9:1", "tcp://localhost:65535", "tcp://[::1]:5601",
-        "tcp://lo:5601", "tcp://127.0.0.1:*", "ipc:///tmp/x", "inproc://x",
+        "tcp://lo:5601", "tcp://127.0.0.1:*", "ipc:///tmp/x", "inproc://x", "tcp://[::1]:*",
+        "tcp://[0:0:0:0:0:0:0:1]:5601", "tcp://[::ffff:127.0.0.1]:5601",
     ])
     func listeningOnTheMachineIsTaken(address: String) throws {
         #expect(try !QueueEndpoint(parsing: address, default: .bind).isExposed)
@@ -53,11 +56,33 @@ import Testing
         "", "bind:", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1:0",
         "tcp://127.0.0.1:65536", "tcp://127.0.0.1:x", "tcp://:5601", "ipc://", "udp://127.0.0.1:1",
         "127.0.0.1:5601", "inproc://", "ipc://" + String(repeating: "x", count: 108),
+        "tcp://[::1:5601", "tcp://[::zz]:5601", "tcp://1:2:3:5601", "tcp://[]:5601",
+        "tcp://[example.org]:5601",
     ])
     func whatIsNoAddressIsRefused(text: String) {
         #expect(throws: QueueAddressError.self) {
             try QueueEndpoint(parsing: text, default: .bind)
         }
+    }
+
+    @Test func everyAddressOfTheMachineIsAWildcard() throws {
+        for host in ["*", "0.0.0.0", "[::]", "[0::0]"] {
+            let endpoint = try QueueEndpoint(
+                parsing: "tcp://\(host):5601", default: .bind, mayBeExposed: true)
+            #expect(endpoint.isWildcard, "\(host)")
+        }
+        #expect(try !QueueEndpoint(parsing: "tcp://[::1]:5601", default: .bind).isWildcard)
+    }
+
+    @Test func onlyNumericHostsHaveAFamily() throws {
+        for (address, family) in [
+            ("tcp://127.0.0.1:1", IPFamily.v4), ("tcp://[::1]:1", .v6),
+            ("tcp://example.org:1", nil), ("ipc:///tmp/x", nil),
+        ] {
+            #expect(try QueueEndpoint(parsing: address, default: .connect).family == family)
+        }
+        #expect(try QueueEndpoint(parsing: "tcp://w1:1", default: .connect).name == "w1")
+        #expect(try QueueEndpoint(parsing: "tcp://[::1]:1", default: .connect).name == nil)
     }
 
     @Test func portsOfOutgoingConnectionsAreWarnedAbout() throws {

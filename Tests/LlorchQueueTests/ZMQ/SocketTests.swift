@@ -127,15 +127,6 @@ import Testing
                     + "or choose another")
         }
     }
-
-    @Test func anIPCPathHasOneOwner() throws {
-        let folder = try TemporaryFolder()
-        let endpoint = try QueueEndpoint(parsing: "ipc://\(folder.path)/jobs", default: .bind)
-        let first = try AddressLock(endpoint)
-        #expect(throws: QueueAddressError.self) { _ = try AddressLock(endpoint) }
-        _ = consume first
-        _ = try AddressLock(endpoint)
-    }
 }
 
 private final class SharedError: Sendable {

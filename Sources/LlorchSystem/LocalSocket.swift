@@ -1,0 +1,87 @@
+// Sockets in the file system (unix(7)): listening at a path, and whether anybody listens there.
+// Sockets of the network and of ZeroMQ: LlorchQueue/ZMQ. Which paths may be taken: LlorchQueue/Addresses.
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+package enum LocalSocket {
+    /// Bytes of the longest path, which is as long as the system's structure has room for.
+    package static let maximumPathBytes = 107
+
+    /// Who a file is, beyond its path: another file that takes the path has another identity.
+    package struct Identity: Sendable, Hashable {
+        fileprivate let device: UInt
+        fileprivate let inode: UInt
+    }
+
+    /// What stands at a path, links not followed.
+    package enum Occupant: Sendable, Hashable {
+        case nothing
+        case socket(Identity)
+        /// A file, a directory, a link, a device.
+        case other
+    }
+
+    package static func occupant(of path: String) throws(SystemError) -> Occupant {
+        var status = stat()
+        do throws(SystemError) {
+            _ = try SystemCall.check("stat \(path)") { unsafe lstat(path, &status) }
+        } catch {
+            guard error.code == ENOENT else { throw error }
+            return .nothing
+        }
+        guard status.st_mode & S_IFMT == S_IFSOCK else { return .other }
+        return .socket(Identity(device: UInt(status.st_dev), inode: UInt(status.st_ino)))
+    }
+
+    /// Whether a process listens at the path; a socket of another kind than a stream counts as answered.
+    package static func isAnswered(_ path: String) throws(SystemError) -> Bool {
+        let client = try stream()
+        do throws(SystemError) {
+            try unsafe withAddress(of: path) { (address, length) throws(SystemError) in
+                _ = try SystemCall.check("connect \(path)") {
+                    unsafe connect(client.rawValue, address, length)
+                }
+            }
+            return true
+        } catch {
+            return error.code != ECONNREFUSED && error.code != ENOENT
+        }
+    }
+
+    /// A socket that listens at a path where nothing stands.
+    package static func listening(at path: String) throws(SystemError) -> Descriptor {
+        let socket = try stream()
+        try unsafe withAddress(of: path) { (address, length) throws(SystemError) in
+            _ = try SystemCall.check("bind") {
+                unsafe bind(socket.rawValue, address, length)
+            }
+        }
+        _ = try SystemCall.check("listen") { listen(socket.rawValue, 100) }
+        return socket
+    }
+
+    private static func stream() throws(SystemError) -> Descriptor {
+        let type = Int32(
+            SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        return Descriptor(
+            adopting: try SystemCall.check("socket") { socket(AF_UNIX, type, 0) })
+    }
+
+    private static func withAddress(
+        of path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(SystemError) -> Void
+    ) throws(SystemError) {
+        let bytes = Array(path.utf8)
+        guard bytes.count <= maximumPathBytes else { throw SystemError("bind", ENAMETOOLONG) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+        let length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        try unsafe withUnsafePointer(to: address) { (pointer) throws(SystemError) in
+            try unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                (rebound) throws(SystemError) in
+                try unsafe body(rebound, length)
+            }
+        }
+    }
+}
