@@ -96,11 +96,15 @@ struct TokenTable: Sendable {
     }
 }
 
-/// Odd factor of a multiplicative hash, drawn anew for each table.
+/// Odd factor of a multiplicative hash, drawn anew in each process.
 ///
-/// A file made to collide under a known factor could make loading quadratic. Ids never depend on it.
+/// A file made to collide under a known factor could make loading quadratic. Ids never depend on it. The factor
+/// comes from the seed of Swift's own dictionaries, so that SWIFT_DETERMINISTIC_HASHING fixes both where
+/// instructions are counted.
 enum HashMultiplier {
     static func random() -> UInt64 {
-        UInt64.random(in: 0...UInt64.max) | 0x8000_0000_0000_0001
+        var hasher = Hasher()
+        hasher.combine(0)
+        return UInt64(bitPattern: Int64(hasher.finalize())) | 0x8000_0000_0000_0001
     }
 }
