@@ -50,8 +50,8 @@ enum Rules {
         // What waits for clients, and the queue's thread: neither HTTP nor the network.
         "LlorchHTTP/Streams": ["LlorchProtocol", "LlorchQueue", "Synchronization"],
         "LlorchHTTP/Queue": [
-            "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging", "ServiceLifecycle",
-            "Synchronization",
+            "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
+            "ServiceLifecycle", "Synchronization",
         ],
         "LlorchHTTP": [
             "LlorchJSON", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
@@ -109,7 +109,7 @@ enum Rules {
         "Heart": [],
         "Link": ["Heart"],
         "Loop": ["Heart", "Link"],
-        "Commands": ["Heart", "Link", "Loop"],
+        "Commands": ["Link", "Loop"],
     ]
 
     /// Which folders of the HTTP server a folder may use the types of; what lies in none wires them all.

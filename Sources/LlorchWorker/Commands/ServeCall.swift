@@ -100,7 +100,6 @@ package enum ServeCall {
     ) throws {
         DescriptorLimit.raise()
         var options = options
-        if let directory = options.stateDirectory { try StateDirectory.prepare(directory) }
         options.security = try keyFiles.load(for: options.endpoints)
         var metadata = startup
         metadata["jobs"] = "\(options.jobs)"

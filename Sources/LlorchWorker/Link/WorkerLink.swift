@@ -40,6 +40,7 @@ final class WorkerLink {
         clock: @escaping () -> Duration, observe: @escaping StageObserver
     ) throws {
         let logger = logger.named(options.name)
+        if let directory = options.stateDirectory { try StateDirectory.prepare(directory) }
         accessLog = AccessLog(options, logger)
         let now = clock()
         let sockets = try WorkerSockets(options, now: now)

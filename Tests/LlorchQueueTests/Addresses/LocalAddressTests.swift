@@ -27,7 +27,8 @@ import Testing
     }
 
     private static func length(of message: consuming ZMQMessage?) -> Int? {
-        message.map { $0.bytes.count }
+        guard let message else { return nil }
+        return message.bytes.count
     }
 
     @Test func aPathHasOneOwnerAtATime() throws {
