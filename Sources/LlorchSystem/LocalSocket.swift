@@ -11,7 +11,8 @@ package enum LocalSocket {
     /// Who a file is, beyond its path: another file that takes the path has another identity.
     package struct Identity: Sendable, Hashable {
         fileprivate let device: UInt
-        fileprivate let inode: UInt
+        /// The file's number on its device, which stays the same when the machine starts again.
+        package let inode: UInt
     }
 
     /// What stands at a path, links not followed.

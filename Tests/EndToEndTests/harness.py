@@ -72,14 +72,18 @@ class Dispatcher:
         self.heard = []  # every event, in order, with the time of its arrival under "at"
         self.worker = self.jobs = self.control = None
 
-    def attach(self, worker):
-        """Connects to a worker and waits until it has loaded its model."""
+    def attach(self, worker, *, after=0):
+        """Connects to a worker and waits until it has loaded its model.
+
+        A process that was killed may have sent heartbeats that are still under way; those of a boot
+        number up to `after` are not this worker's.
+        """
         self.worker = worker
         self.jobs = self._push(worker.jobs_port)
         self.control = self._push(worker.control_port)
         return self.until(
             lambda event: event["type"] == "heartbeat" and event["worker"] == worker.name
-            and event["state"] in ("idle", "busy"), what="the first heartbeat of a loaded model")
+            and event["state"] in ("idle", "busy") and event["boot"] > after, what="the first heartbeat of a loaded model")
 
     def _push(self, port):
         pipe = self.context.socket(zmq.PUSH)

@@ -117,8 +117,8 @@ def test_the_next_process_tells_which_job_this_one_died_in(
 
     def begin():
         worker = start_worker(base_model, arguments=["--state-directory", str(directory)])
-        dispatcher.attach(worker)
-        boot = dispatcher.heard[-1]["boot"]
+        boots = [event["boot"] for event in dispatcher.heard]
+        boot = dispatcher.attach(worker, after=max(boots, default=0))["boot"]
         beats = [event for event in dispatcher.heard
                  if event["type"] == "heartbeat" and event["boot"] == boot]
         return worker, [beat.get("crashed_on") for beat in beats]

@@ -11,61 +11,68 @@ final class LocalAddress {
     private let listener: Descriptor
     private let identity: LocalSocket.Occupant
 
-    /// Takes the path where nothing stands, or where a process of this lock left its socket behind.
+    /// Takes the path where nothing stands, or where a process that held this lock left its socket behind.
     ///
     /// - Throws: when another process holds the address, something else stands at the path, or its folder cannot be
     ///   written.
     init(_ endpoint: QueueEndpoint, path: String) throws(QueueAddressError) {
-        let lockPath = path + ".lock"
-        let taken: LockFile?
-        let isOurs: Bool
-        do throws(SystemError) {
-            // Without a lock beside it, a socket at the path was left by another program.
-            isOurs = try LocalSocket.occupant(of: lockPath) != .nothing
-            taken = try LockFile(path: lockPath)
-        } catch {
-            throw QueueAddressError(endpoint.address, "\(error)")
-        }
-        guard let lock = taken else {
-            throw QueueAddressError(
-                endpoint.address,
-                "the address is in use (\(lockPath) is held); stop the other process or choose "
-                    + "another")
-        }
-        let obstacle: String?
-        do throws(SystemError) {
-            obstacle = try Self.obstacle(at: path, isOurs: isOurs)
-        } catch {
-            throw QueueAddressError(endpoint.address, "\(error)")
-        }
-        if let obstacle { throw QueueAddressError(endpoint.address, obstacle) }
-        do throws(SystemError) {
+        do {
+            let lockPath = path + ".lock"
+            // Before the lock: an address that is refused leaves no file behind.
+            let isLockThere = try LocalSocket.occupant(of: lockPath) != .nothing
+            if let occupant = try Self.occupant(of: path), !isLockThere {
+                throw Obstacle.foreign(path, isAnswered: occupant.isAnswered)
+            }
+            guard let lock = try LockFile(path: lockPath) else { throw Obstacle.held(lockPath) }
+            if let occupant = try Self.occupant(of: path) {
+                guard !occupant.isAnswered, try lock.note() == "\(occupant.identity.inode)" else {
+                    throw Obstacle.foreign(path, isAnswered: occupant.isAnswered)
+                }
+                SmallFile.remove(path)
+            }
             listener = try LocalSocket.listening(at: path)
             identity = try LocalSocket.occupant(of: path)
+            if case .socket(let identity) = identity {
+                // A disk without room does not stop the start: the socket is then not known as ours after a crash.
+                try? lock.write(note: "\(identity.inode)")
+            }
+            self.lock = lock
+            self.path = path
         } catch {
             throw QueueAddressError(endpoint.address, "\(error)")
         }
-        self.lock = lock
-        self.path = path
     }
 
-    /// Why the path cannot be taken; nil where it is free, which it is made by removing a dead socket of ours.
-    private static func obstacle(at path: String, isOurs: Bool) throws(SystemError) -> String? {
+    /// The socket at the path; nil where nothing stands.
+    private static func occupant(
+        of path: String
+    ) throws -> (identity: LocalSocket.Identity, isAnswered: Bool)? {
         switch try LocalSocket.occupant(of: path) {
-        case .nothing:
-            return nil
-        case .other:
-            return "\(path) is no socket; it is left as it is, so choose another path"
-        case .socket:
-            guard try !LocalSocket.isAnswered(path) else {
-                return "the address is in use; stop the other process or choose another"
-            }
-            guard isOurs else {
-                return "\(path) is a socket that another program left behind; remove it or choose "
+        case .nothing: nil
+        case .other: throw Obstacle.noSocket(path)
+        case .socket(let identity): (identity, try LocalSocket.isAnswered(path))
+        }
+    }
+
+    /// Why a path cannot be taken.
+    private enum Obstacle: Error, CustomStringConvertible {
+        case noSocket(String)
+        case held(String)
+        case foreign(String, isAnswered: Bool)
+
+        var description: String {
+            switch self {
+            case .noSocket(let path):
+                "\(path) is no socket; it is left as it is, so choose another path"
+            case .held(let lockPath):
+                "the address is in use (\(lockPath) is held); stop the other process or choose "
+                    + "another"
+            case .foreign(_, isAnswered: true):
+                "the address is in use; stop the other process or choose another"
+            case .foreign(let path, isAnswered: false):
+                "\(path) is a socket that another program left behind; remove it or choose "
                     + "another path"
             }
-            SmallFile.remove(path)
-            return nil
         }
     }
 

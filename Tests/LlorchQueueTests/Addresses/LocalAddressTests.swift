@@ -58,10 +58,10 @@ import Testing
     @Test func aFileIsLeftAlone() throws {
         try SmallFile.replace(path, with: [1, 2, 3])
         #expect(try refusal().contains("is no socket"))
+        #expect(try LocalSocket.occupant(of: path + ".lock") == .nothing, "nothing is left behind")
         #expect(try RegularFile.contents(of: path, limit: 10) == [1, 2, 3])
     }
 
-    /// A link to a socket that libzmq would follow or replace.
     @Test func aFolderIsLeftAlone() throws {
         let taken = folder.path
         let error = #expect(throws: QueueAddressError.self) {
@@ -74,18 +74,25 @@ import Testing
 
     /// As after `kill -9`: the socket stands there, and nobody listens.
     @Test func aDeadSocketOfOurOwnIsReplaced() throws {
-        try SmallFile.replace(path + ".lock", with: [])
         _ = try LocalSocket.listening(at: path)
-        guard case .socket = try LocalSocket.occupant(of: path) else {
+        guard case .socket(let identity) = try LocalSocket.occupant(of: path) else {
             Issue.record("the socket is gone with its descriptor")
             return
         }
+        try SmallFile.replace(path + ".lock", with: Array("\(identity.inode)\n".utf8))
         _ = try bind()
     }
 
     @Test func aDeadSocketOfAnotherProgramIsLeftAlone() throws {
         _ = try LocalSocket.listening(at: path)
         let before = try LocalSocket.occupant(of: path)
+        // The second try finds the same: a refusal makes nothing ours.
+        for _ in 1...2 {
+            #expect(try refusal().contains("another program left behind"))
+            #expect(try LocalSocket.occupant(of: path) == before)
+        }
+        // Nor does a lock whose process had another socket.
+        try SmallFile.replace(path + ".lock", with: Array("1\n".utf8))
         #expect(try refusal().contains("another program left behind"))
         #expect(try LocalSocket.occupant(of: path) == before)
     }
