@@ -37,7 +37,7 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
         cache = loaded.model.makeCache()
         activations = loaded.model.makeActivations(chunkLength: chunkLength)
         sampler = Sampler(
-            vocabularySize: loaded.tokenizer.vocabularySize, kernels: loaded.model.kernels)
+            vocabularySize: loaded.tokenCount, kernels: loaded.model.kernels)
         var facts = loaded.facts
         facts.memoryBytes += UInt64(cache.byteCount + activations.byteCount)
         self.facts = facts

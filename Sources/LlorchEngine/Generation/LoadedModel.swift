@@ -8,6 +8,8 @@ package struct LoadedModel: Sendable {
     package let model: GPT2
     package let tokenizer: Tokenizer
     package let facts: ModelFacts
+    /// Ids that end a text: the configuration's; where a GGUF file's names none, the tokenizer's own.
+    package let endOfText: [UInt32]
 
     /// Reads the model; checks come before the first weight is read.
     ///
@@ -26,7 +28,8 @@ package struct LoadedModel: Sendable {
             try self.init(
                 reading: StoredModel(file), tokenizer: Tokenizer(file), name: file.name, path: path,
                 tokenizerKind: "gguf-bpe", precision: precision, kernels: kernels,
-                progress: progress, updateWithTokenizer: file.updateWithTokenizer)
+                endsAtTokenizersMark: true, progress: progress,
+                updateWithTokenizer: file.updateWithTokenizer)
         } else {
             let directory = try ModelDirectory(path: path)
             let source = try StoredModel(directory, configuration: directory.configuration())
@@ -34,21 +37,22 @@ package struct LoadedModel: Sendable {
             try self.init(
                 reading: source, tokenizer: Tokenizer(files), name: directory.name, path: path,
                 tokenizerKind: "hf-json", precision: precision, kernels: kernels,
-                progress: progress, updateWithTokenizer: files.update)
+                endsAtTokenizersMark: false, progress: progress, updateWithTokenizer: files.update)
         }
     }
 
     // `updateWithTokenizer` adds to a digest what `tokenizer` was made of.
     private init(
         reading source: StoredModel, tokenizer: Tokenizer, name: String, path: String,
-        tokenizerKind: String, precision: Precision, kernels: Kernels,
+        tokenizerKind: String, precision: Precision, kernels: Kernels, endsAtTokenizersMark: Bool,
         progress: (Double) throws -> Void, updateWithTokenizer: (inout ContentDigest) -> Void
     ) throws {
         let configuration = source.configuration
-        guard tokenizer.vocabularySize <= configuration.vocabularySize else {
+        // Added tokens may lie beyond the table: they can be in no answer, and a prompt with one is refused.
+        guard tokenizer.unaddedCount <= configuration.vocabularySize else {
             throw ModelFileError(
                 .inconsistent, path: path,
-                problem: "the tokenizer has \(tokenizer.vocabularySize) entries, "
+                problem: "the tokenizer has \(tokenizer.unaddedCount) entries, "
                     + "the token table has \(configuration.vocabularySize) rows",
                 remedy: "take the tokenizer that belongs to this model")
         }
@@ -57,8 +61,13 @@ package struct LoadedModel: Sendable {
             reading: &source, precision: precision, kernels: kernels, progress: progress)
         var digest = try source.contentDigest()
         updateWithTokenizer(&digest)
+        tokenizer.update(&digest)
         self.model = model
         self.tokenizer = tokenizer
+        let configured = configuration.endOfText.map { UInt32($0) }
+        endOfText =
+            configured.isEmpty && endsAtTokenizersMark
+            ? tokenizer.endOfText.map { [$0] } ?? [] : configured
         facts = ModelFacts(
             name: name, digest: digest.hexadecimal,
             precision: precision.rawValue, contextLength: configuration.contextLength,
@@ -66,9 +75,8 @@ package struct LoadedModel: Sendable {
             memoryBytes: UInt64(model.weightByteCount), tokenizerKind: tokenizerKind)
     }
 
-    /// Ids that end a text: the configuration's, and the tokenizer's own where that names none.
-    package var endOfText: [UInt32] {
-        let configured = model.configuration.endOfText.map { UInt32($0) }
-        return configured.isEmpty ? tokenizer.endOfText.map { [$0] } ?? [] : configured
+    /// The number of tokens that can be in a prompt or an answer: those that have a row in the token table.
+    package var tokenCount: Int {
+        min(tokenizer.vocabularySize, model.configuration.vocabularySize)
     }
 }

@@ -74,6 +74,11 @@ package enum PerplexityCall {
         let all = try loaded.tokenizer.tokenize(
             bytes: text.span, parsingSpecialTokens: options.specialTokens)
         let ids = Array(all.prefix(options.maximumTokens ?? all.count))
+        if let id = ids.first(where: { $0 >= loaded.tokenCount }) {
+            throw CommandFailure(
+                "\(options.file) has the added token \(id), the model has \(loaded.tokenCount) "
+                    + "tokens")
+        }
         guard ids.count >= 2 else {
             throw CommandFailure(
                 "\(options.file) has \(ids.count) tokens; two are the least to predict one")
