@@ -92,9 +92,4 @@ struct AddedToken: Sendable, Hashable {
                 "\(content.utf8.count)")
         }
     }
-
-    /// Compares byte by byte; strings would compare by what is the same to a reader.
-    func hasContent(of other: AddedToken) -> Bool {
-        content.utf8.elementsEqual(other.content.utf8)
-    }
 }

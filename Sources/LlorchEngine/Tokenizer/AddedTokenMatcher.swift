@@ -106,7 +106,8 @@ private struct AddedTokenTrie: Sendable {
             }
             if token.stripsRight { stop = Spaces.end(after: stop, in: text, to: range.upperBound) }
             if end < start { segments.append(.init(range: end..<start, token: nil)) }
-            segments.append(.init(range: min(start, stop)..<stop, token: token.id))
+            // Spaces between two tokens that strip them belong to the first, which may leave the second nothing.
+            if start < stop { segments.append(.init(range: start..<stop, token: token.id)) }
             end = stop
             position = matchEnd
         }

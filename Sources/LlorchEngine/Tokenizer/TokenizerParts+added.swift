@@ -15,15 +15,17 @@ extension TokenizerParts {
     ) throws(TokenizerError) {
         addsPrefixSpace = settings.addsPrefixSpace ?? false
         var tokens = try Self.union(json: json, settings: settings)
+        var indexes: [[UInt8]: Int] = [:]
+        for (index, token) in tokens.enumerated() { indexes[Array(token.content.utf8)] = index }
         for named in settings.named {
-            if let index = tokens.firstIndex(where: { $0.hasContent(of: named) }) {
+            if let index = indexes[Array(named.content.utf8)] {
                 tokens[index].isSpecial = true
             } else {
                 tokens.append(named)
             }
         }
-        try place(tokens)
-        try checkOrder(of: json)
+        let ids = try place(tokens)
+        try checkOrder(of: json, ids)
     }
 
     /// The tokens to which a file gives an id, ascending.
@@ -57,7 +59,10 @@ extension TokenizerParts {
         }.map(\.element)
     }
 
-    private mutating func place(_ tokens: [AddedToken]) throws(TokenizerError) {
+    /// The ids of all contents.
+    private mutating func place(
+        _ tokens: [AddedToken]
+    ) throws(TokenizerError) -> [[UInt8]: Int] {
         let contents = Set(tokens.map { Array($0.content.utf8) })
         var known: [[UInt8]: Int] = [:]
         for token in self.tokens {
@@ -85,12 +90,21 @@ extension TokenizerParts {
             }
             added.append((token, id, found == nil))
         }
+        return known
     }
 
     /// transformers 4 numbers new tokens in the order of tokenizer.json, transformers 5 in that of their ids.
-    private func checkOrder(of json: [AddedToken]) throws(TokenizerError) {
+    private func checkOrder(
+        of json: [AddedToken], _ ids: [[UInt8]: Int]
+    ) throws(TokenizerError) {
         var last = tokens.count - 1
         for token in json {
+            let assigned = ids[Array(token.content.utf8)]
+            if let assigned, let given = token.id, given != assigned {
+                throw .invalidFile(
+                    file: token.file, field: "\(token.field).id", expected: "\(assigned)",
+                    found: "\(given)", remedy: remedy)
+            }
             guard let id = token.id, id >= tokens.count else { continue }
             guard id > last else {
                 throw .invalidFile(
@@ -113,7 +127,8 @@ extension TokenizerParts {
             let flags = [
                 token.isSpecial, token.stripsLeft, token.stripsRight, token.isNormalized,
             ].map { $0 ? "1" : "0" }
-            lines.append("\(id) \(flags.joined()) \(token.content)")
+            lines.append(
+                "\(id) \(flags.joined()) \(token.content.utf8.count) \(token.content)")
         }
         return lines.joined(separator: "\n")
     }

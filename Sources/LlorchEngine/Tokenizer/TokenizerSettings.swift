@@ -31,6 +31,8 @@ package struct TokenizerSettings: Sendable, Hashable {
     ]
     private static let lists = ["additional_special_tokens", "extra_special_tokens"]
 
+    private var namedContents: Set<[UInt8]> = []
+
     private init(named: [AddedToken]) { self.named = named }
 
     /// - Parameters:
@@ -148,7 +150,8 @@ package struct TokenizerSettings: Sendable, Hashable {
         for role in Self.roles {
             let file = map[role] == nil ? Self.configurationFile : Self.mapFile
             if let value = map[role] ?? configuration[role] {
-                if value == .null { continue }
+                // A token without text is none.
+                if value == .null || value == .string("") { continue }
                 appendNamed(
                     try AddedToken(value, id: nil, file: file, field: role, isSpecial: true))
             } else if !isGeneral, ["bos_token", "eos_token", "unk_token"].contains(role) {
@@ -181,7 +184,6 @@ package struct TokenizerSettings: Sendable, Hashable {
     }
 
     private mutating func appendNamed(_ token: AddedToken) {
-        guard !named.contains(where: { $0.hasContent(of: token) }) else { return }
-        named.append(token)
+        if namedContents.insert(Array(token.content.utf8)).inserted { named.append(token) }
     }
 }

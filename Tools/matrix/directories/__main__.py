@@ -8,18 +8,15 @@ import sys
 import tempfile
 import time
 
-from arguments import parse
+from .arguments import parse
+from .cases import CASES
+from .check import Checker, Verdict
+from .mixtures import mixture
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-options = parse()
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
-from cases import CASES  # noqa: E402
-from check import Checker, Verdict  # noqa: E402
-from mixtures import mixture  # noqa: E402
 
 
-def chosen():
+def chosen(options):
     """The cases to try, one after another."""
     if options.random is None and options.seconds is None:
         yield from (case for case in CASES if not options.only or options.only in case.name)
@@ -32,6 +29,7 @@ def chosen():
 
 
 def main():
+    options = parse()
     if options.list:
         for case in CASES:
             print(f"{case.name:70} {'refused: ' + ' … '.join(case.refused) if case.refused else 'agrees'}")
@@ -41,7 +39,7 @@ def main():
     checker = Checker(binary, is_random=is_random)
     counts = dict.fromkeys(Verdict, 0)
     with tempfile.TemporaryDirectory() as folder:
-        for number, case in enumerate(chosen()):
+        for number, case in enumerate(chosen(options)):
             path = pathlib.Path(folder) / f"{number:04}"
             result = checker.check(case, path)
             counts[result.verdict] += 1

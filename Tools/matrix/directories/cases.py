@@ -5,11 +5,14 @@
 """
 # SPDX-License-Identifier: Apache-2.0
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from directory import (BYTE_LEVEL, CONTEXT, MARK, MERGES, WIDTH, Directory, added, alphabet, tokenizer_json,
-                       vocabulary)
+import numpy as np
+
+from .directory import (BYTE_LEVEL, CONTEXT, MARK, MERGES, WIDTH, Directory, added, tokenizer_json,
+                        vocabulary)
 
 SIZE = len(vocabulary())
 END = vocabulary()[MARK]
@@ -101,7 +104,6 @@ def _(d):
 
 @case("vocab.json with a byte order mark", "vocab.json")
 def _(d):
-    import json
     d.files["vocab.json"] = "\ufeff" + json.dumps(d.vocab)
 
 
@@ -456,7 +458,7 @@ simple("quantization_config", ("config.json", "quantization_config"),
        quantization_config={"quant_method": "gptq", "bits": 4})
 simple("another model_type", ("config.json", "model_type"), model_type="gpt_neo")
 simple("n_inner", n_inner=4 * WIDTH)
-simple("n_inner of another size", ("h.0.mlp.c_fc.weight has shape",), n_inner=48)
+simple("n_inner that the weights do not have", "h.0.mlp.c_fc.weight has shape", n_inner=48)
 simple("equal sizes under two names", hidden_size=WIDTH, num_hidden_layers=2, n_ctx=CONTEXT)
 simple("sizes that differ under two names", ("config.json", "hidden_size"), hidden_size=2 * WIDTH)
 simple("dtype and dropouts", dtype="float32", resid_pdrop=0.5, embd_pdrop=0.5, attn_pdrop=0.5, use_cache=False)
@@ -543,7 +545,6 @@ def _(d):
 
 @case("masks, other heads and a bias of the head")
 def _(d):
-    import numpy as np
     d.tensors |= {"transformer.h.0.attn.bias": np.tril(np.ones((1, 1, CONTEXT, CONTEXT), np.uint8)),
                   "transformer.h.0.attn.masked_bias": np.array(-1e4, np.float32),
                   "score.weight": np.zeros((2, WIDTH), np.float32),
@@ -566,7 +567,6 @@ def _(d):
 
 @case("what LoRA leaves", ("model.safetensors", "lora_A"))
 def _(d):
-    import numpy as np
     d.tensors["transformer.h.0.attn.c_attn.lora_A.default.weight"] = np.zeros((2, WIDTH), np.float32)
 
 
@@ -582,12 +582,10 @@ def _(d):
 
 @case("16-bit weights")
 def _(d):
-    import numpy as np
     d.tensors = {name: value.astype(np.float16) for name, value in d.tensors.items()}
     d.config["dtype"] = "float32"
 
 
 @case("64-bit weights", ("model.safetensors", "F64"))
 def _(d):
-    import numpy as np
     d.tensors = {name: value.astype(np.float64) for name, value in d.tensors.items()}

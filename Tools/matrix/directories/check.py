@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import transformers
 
-from directory import MARK, Directory
-from oracle import MAJOR, Transformers, Worker, differences
+from .directory import MARK, Directory
+from .oracle import MAJOR, Transformers, Worker, differences
 
 TEXTS = [f"hello the man in the hall{MARK}and{MARK} all  'tis\n\n 42é日 {MARK}",
          " hello\tthe<|endof\u3000text|>  \u0000!"]
@@ -48,9 +48,9 @@ class Checker:
             twin = Directory()
             case.twin(twin)
             twin.write(place)
-        expected = self.transformers.ask(place, texts, PROMPTS)
         if MAJOR < 5 and case.unlike_4:
             return Result(Verdict.UNLIKE_4, [case.unlike_4])
+        expected = self.transformers.ask(place, texts, PROMPTS)
         if expected.failure:
             # Who takes more than transformers does nobody harm, but a case must know what is right.
             verdict = Verdict.AGREES if self.is_random else Verdict.WRONG

@@ -3,8 +3,8 @@
 
 import random
 
-from cases import CASES, Case
-from directory import MARK, added, vocabulary
+from .cases import CASES, Case
+from .directory import MARK, added, vocabulary
 
 PARTS = ["<", ">", "a", "|", "in", " the", "日", "é", " ", "<|", "|>", "x", "\n", "Ġ", MARK]
 WORDS = PARTS + ["'s", "  ", "\t", "\u3000", "\u2028", "42", "!", "😀", "\u0000", "ll", "hello"]

@@ -64,7 +64,8 @@ struct TensorCatalogue {
                         + "different prefixes")
             }
         }
-        for (name, kept) in header.aliases where tensors[Self.canonicalName(name)] == nil {
+        for (name, kept) in header.aliases.sorted(by: { $0.key < $1.key })
+        where tensors[Self.canonicalName(name)] == nil {
             tensors[Self.canonicalName(name)] = tensors[Self.canonicalName(kept)]
         }
     }
