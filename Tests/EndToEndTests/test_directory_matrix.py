@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from commands import assert_one_sentence
+from harness import run
 from PythonSupport.programs import ROOT
 
 sys.path.insert(0, str(ROOT / "Tools/matrix"))
@@ -48,3 +50,17 @@ def test_the_comparison_can_fail(checker, tmp_path):
     result = checker.check(case, tmp_path / "model")
     assert result.verdict is Verdict.WRONG
     assert any("hello the" in told for told in result.told)
+
+
+def test_an_added_token_beyond_the_token_table(checker, worker_binary, tmp_path):
+    """The model loads and answers; what holds the token is refused in a sentence."""
+
+    def padding(directory):
+        directory.files["added_tokens.json"] = {"[PAD]": directory.rows}
+
+    case = Case("beyond", padding)
+    assert checker.check(case, tmp_path / "model").verdict is Verdict.AGREES
+    (tmp_path / "text").write_text("a text with [PAD] in it")
+    for arguments in (["generate", "--prompt", "a[PAD]"], ["perplexity", "--file", tmp_path / "text"]):
+        done = run(worker_binary, *arguments, "--model", tmp_path / "model")
+        assert_one_sentence(done, "267")

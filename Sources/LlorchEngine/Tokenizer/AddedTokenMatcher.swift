@@ -89,6 +89,8 @@ private struct AddedTokenTrie: Sendable {
         var position = range.lowerBound
         // Where the segment before ends.
         var end = range.lowerBound
+        // The spaces behind the last token that strips them: a token inside them strips no further.
+        var stripped = range.lowerBound..<range.lowerBound
         while position < range.upperBound {
             guard let (token, matchEnd) = longest(text, position..<range.upperBound) else {
                 position += 1
@@ -102,13 +104,18 @@ private struct AddedTokenTrie: Sendable {
             var start = position
             var stop = matchEnd
             if token.stripsLeft {
-                start = Spaces.start(before: start, in: text, from: max(end, range.lowerBound))
+                start = max(end, Spaces.start(before: start, in: text, from: end))
             }
-            if token.stripsRight { stop = Spaces.end(after: stop, in: text, to: range.upperBound) }
+            if token.stripsRight {
+                if !(stripped.lowerBound...stripped.upperBound ~= stop) {
+                    stripped = stop..<Spaces.end(after: stop, in: text, to: range.upperBound)
+                }
+                stop = stripped.upperBound
+            }
             if end < start { segments.append(.init(range: end..<start, token: nil)) }
             // Spaces between two tokens that strip them belong to the first, which may leave the second nothing.
             if start < stop { segments.append(.init(range: start..<stop, token: token.id)) }
-            end = stop
+            if start <= stop { end = stop }
             position = matchEnd
         }
         if end < range.upperBound {

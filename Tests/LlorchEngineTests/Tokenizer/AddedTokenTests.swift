@@ -73,8 +73,9 @@ import Testing
         let tokenizer = try Self.tokenizer([
             "tokenizer.json": Self.combined(
                 #"""
-                {"id": 257, "content": "<a"}, {"id": 258, "content": "<a>", "special": true},
-                {"id": 259, "content": "<a>b"}
+                {"id": 257, "content": "<a", "normalized": false},
+                {"id": 258, "content": "<a>", "special": true},
+                {"id": 259, "content": "<a>b", "normalized": false}
                 """#)
         ])
         let text = "<a>c<a>b<a"
@@ -101,6 +102,24 @@ import Testing
         #expect(
             tokenizer.tokenize("a \u{3000}<l> b<r>\n\u{2028} <l>c")
                 == Self.bytes("a") + [257] + Self.bytes(" b") + [258, 257] + Self.bytes("c"))
+    }
+
+    /// Spaces between two tokens are the first one's.
+    ///
+    /// A run of spaces is walked over once, not once for each token.
+    @Test(.timeLimit(.minutes(2))) func aRunOfSpacesIsStrippedOnce() throws {
+        func tokenizer(_ flags: String) throws -> Tokenizer {
+            try Self.tokenizer([
+                "tokenizer.json": Self.combined(#"{"id": 257, "content": " ", \#(flags)}"#)
+            ])
+        }
+        let spaces = String(repeating: " ", count: 1 << 20)
+        let both = try tokenizer(#""lstrip": true, "rstrip": true"#)
+        #expect(both.tokenize("a" + spaces + "b") == Self.bytes("a") + [257] + Self.bytes("b"))
+        let right = try tokenizer(#""rstrip": true"#)
+        #expect(right.tokenize(spaces).count == 1 << 20)
+        let left = try tokenizer(#""lstrip": true"#)
+        #expect(left.tokenize(spaces).count == 1 << 20)
     }
 
     @Test func aPrefixSpaceIsPutBeforeTextThatHasNone() throws {
