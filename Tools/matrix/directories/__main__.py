@@ -47,9 +47,11 @@ def main():
                 print(f"{result.verdict.value:8} {case.name}" + "".join(f"\n         {t}" for t in result.told),
                       flush=True)
             if result.verdict is Verdict.WRONG and options.keep:
-                shutil.copytree(path, options.keep / path.name, dirs_exist_ok=True)
+                kept = path.with_name(path.name + "-rewritten") if case.rewritten else path
+                shutil.copytree(kept, options.keep / path.name, dirs_exist_ok=True)
             shutil.rmtree(path, ignore_errors=True)
-            shutil.rmtree(f"{path}-twin", ignore_errors=True)
+            for more in ("twin", "rewritten"):
+                shutil.rmtree(f"{path}-{more}", ignore_errors=True)
     print(f"\ntransformers {checker.version}: " + ", ".join(f"{n} {v.value}" for v, n in counts.items()))
     return 1 if counts[Verdict.WRONG] else 0
 

@@ -1,7 +1,7 @@
 """Cases about added tokens, special tokens and the settings of tokenizer_config.json."""
 # SPDX-License-Identifier: Apache-2.0
 
-from .case import END, SIZE, case, simple
+from .case import END, SIZE, case, nothing, simple
 from .directory import BYTE_LEVEL, MARK, added
 
 # added tokens
@@ -69,7 +69,7 @@ for left in (False, True):
         def _(d, left=left, right=right):
             d.resize(SIZE + 2)
             d.combined(tokens=[added(MARK, END), added(" ", SIZE, special=False, lstrip=left, rstrip=right),
-                               added("y", SIZE + 1, special=False, rstrip=True)])
+                               added("y", SIZE + 1, special=False, rstrip=not left)])
             d.texts += ["a b  c   d　e 　 y  　 y 	 b  ", f"  {MARK}   "]
 
 
@@ -192,3 +192,42 @@ simple("tokenizer_class in config.json", ("config.json", "tokenizer_class"), tok
 def _(d):
     d.combined(tokens=[])
     d.files["tokenizer_config.json"] = {"tokenizer_class": "PreTrainedTokenizerFast"}
+
+
+# what transformers itself writes: version 5 no pair, version 4 everything
+
+case("written by transformers: a plain model", rewritten=True)(nothing)
+
+
+@case("written by transformers: tokenizer.json", rewritten=True)
+def _(d):
+    d.combined()
+
+
+@case("written by transformers: added tokens", rewritten=True)
+def _(d):
+    d.resize(SIZE + 3)
+    d.files["added_tokens.json"] = {"<u>": SIZE, "<|im_end|>": SIZE + 1}
+    d.files["special_tokens_map.json"] = {"eos_token": "<|im_end|>", "pad_token": {
+        "content": "[PAD]", "lstrip": False, "rstrip": True, "normalized": False, "single_word": False}}
+    d.texts += [CHAT, "<u>[PAD]  <u>"]
+
+
+@case("written by transformers: a prefix space and a list of special tokens", rewritten=True)
+def _(d):
+    d.resize(SIZE + 2)
+    d.files["tokenizer_config.json"] = {
+        "add_prefix_space": True, "additional_special_tokens": ["<one>", "<two>"], "model_max_length": 64}
+    d.texts += ["one<one> two<two>"]
+
+
+@case("written by transformers: a head of its own, two end marks", rewritten=True)
+def _(d):
+    d.speak(5, 6, 7, END, 8)
+    d.config["eos_token_id"] = [7, END]
+
+
+@case("written by transformers: PreTrainedTokenizerFast", rewritten=True)
+def _(d):
+    d.combined()
+    d.files["tokenizer_config.json"] = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": MARK}

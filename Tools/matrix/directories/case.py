@@ -1,7 +1,8 @@
 """What a case is, and how one is listed.
 
 `refused` has words that the worker's sentence must hold; without them the worker must agree with transformers.
-`twin` is the directory that transformers is asked about where it cannot read the one at hand.
+`twin` is the directory that transformers is asked about where it cannot read the one at hand. A directory that is
+`rewritten` is loaded and saved by transformers first.
 """
 # SPDX-License-Identifier: Apache-2.0
 
@@ -22,6 +23,7 @@ class Case:
     twin: Callable | None = None
     # Why transformers 4 answers otherwise, where it does.
     unlike_4: str | None = None
+    rewritten: bool = False
 
     def directory(self):
         directory = Directory()
@@ -32,9 +34,10 @@ class Case:
 CASES = []
 
 
-def case(name, refused=(), twin=None, unlike_4=None):
+def case(name, refused=(), twin=None, unlike_4=None, rewritten=False):
     def keep(change):
-        CASES.append(Case(name, change, (refused,) if isinstance(refused, str) else refused, twin, unlike_4))
+        words = (refused,) if isinstance(refused, str) else refused
+        CASES.append(Case(name, change, words, twin, unlike_4, rewritten))
         return change
     return keep
 

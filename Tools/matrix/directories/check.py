@@ -36,6 +36,8 @@ class Checker:
     def check(self, case, path):
         directory = case.directory()
         directory.write(path)
+        if case.rewritten:
+            path = self.transformers.rewrite(path)
         texts = TEXTS + directory.texts
         found = self.worker.ask(path, texts, PROMPTS)
         if found.failure:

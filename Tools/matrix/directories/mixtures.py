@@ -25,7 +25,7 @@ def tokens(choice, size):
 def mixture(seed):
     """A case that makes up to three changes of the listed ones, and perhaps adds tokens."""
     choice = random.Random(seed)
-    chosen = choice.sample([c for c in CASES if c.twin is None and not c.unlike_4], choice.randint(0, 3))
+    chosen = choice.sample([c for c in CASES if not (c.twin or c.unlike_4 or c.rewritten)], choice.randint(0, 3))
     # Most mixtures are of changes that are supported: one that is refused says nothing about the others.
     if choice.random() < 0.8:
         chosen = [c for c in chosen if not c.refused]
