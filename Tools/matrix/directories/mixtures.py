@@ -1,6 +1,7 @@
 """Random mixtures of what the cases do, and of random added tokens and texts: directories that nobody thought of."""
 # SPDX-License-Identifier: Apache-2.0
 
+import json
 import random
 
 from .cases import CASES, Case
@@ -22,8 +23,25 @@ def tokens(choice, size):
             for place, content in enumerate(sorted(contents))]
 
 
+def damage(choice, directory):
+    """Changes some bytes of one of the text files."""
+    name = choice.choice(["config.json", *sorted(n for n, c in directory.files.items() if c)])
+    content = directory.files.get(name, directory.config)
+    if not isinstance(content, (str, bytes)):
+        content = json.dumps(content, ensure_ascii=False)
+    data = bytearray(content.encode() if isinstance(content, str) else content)
+    for _ in range(choice.randint(1, 3)):
+        place = choice.randrange(len(data) or 1)
+        match choice.randrange(4):
+            case 0: data[place:place + 1] = bytes([choice.randrange(256)])
+            case 1: data[place:place + choice.randint(1, 9)] = b""
+            case 2: data[place:place] = data[place:place + choice.randint(1, 20)]
+            case 3: data[place:place] = choice.choice([b"null", b"-1", b"1e9", b'"', b"{", b"]", b"true", b"\\u0000"])
+    directory.files[name] = bytes(data)
+
+
 def mixture(seed):
-    """A case that makes up to three changes of the listed ones, and perhaps adds tokens."""
+    """A case that makes up to three changes of the listed ones, and perhaps adds tokens or damages a file."""
     choice = random.Random(seed)
     chosen = choice.sample([c for c in CASES if not (c.twin or c.unlike_4 or c.rewritten)], choice.randint(0, 3))
     # Most mixtures are of changes that are supported: one that is refused says nothing about the others.
@@ -53,5 +71,7 @@ def mixture(seed):
                 # A change of what another change took away.
                 pass
         directory.texts += [text(choice, WORDS, 30)]
+        if choice.random() < 0.15:
+            damage(choice, directory)
 
     return Case(f"mixture {seed}: " + " + ".join(c.name for c in chosen), change)
