@@ -69,8 +69,8 @@ for left in (False, True):
         def _(d, left=left, right=right):
             d.resize(SIZE + 2)
             d.combined(tokens=[added(MARK, END), added(" ", SIZE, special=False, lstrip=left, rstrip=right),
-                               added("y", SIZE + 1, special=False, rstrip=not left)])
-            d.texts += ["a b  c   d　e 　 y  　 y 	 b  ", f"  {MARK}   "]
+                               added("<y>", SIZE + 1, special=False, rstrip=not left)])
+            d.texts += ["a b  c   d\u3000e \u3000 <y>  \u3000 <y> \t b  ", f"  {MARK} \u2028 "]
 
 
 @case("... that are whole words only", ("tokenizer.json", "single_word"))
