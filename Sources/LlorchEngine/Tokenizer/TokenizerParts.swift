@@ -61,8 +61,10 @@ struct TokenizerParts {
             remedy: remedy ?? self.remedy)
     }
 
-    /// Text of a file for a message, cut to a bearable length.
+    /// Text of a file for a message: control characters escaped, cut to a bearable length.
     static func quoted(_ text: String) -> String {
-        "\"\(text.prefix(40))\""
+        var quoted = ""
+        for scalar in text.unicodeScalars.prefix(40) { quoted += scalar.escaped(asASCII: false) }
+        return "\"\(quoted)\""
     }
 }

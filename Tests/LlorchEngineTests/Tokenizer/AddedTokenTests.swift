@@ -161,6 +161,10 @@ import Testing
             Self.refusal(["added_tokens.json": #"{"<u>": 300}"#])?.hasPrefix(
                 #"added_tokens.json: token "<u>".id: expected 257, the next id that is free, "#
                     + "found 300;") == true)
+        // A message is one line, whatever a token is.
+        #expect(
+            Self.refusal(["added_tokens.json": #"{"a\nb": 300}"#])?.hasPrefix(
+                #"added_tokens.json: token "a\nb".id: "#) == true)
         for (file, text, beginning) in [
             (
                 "tokenizer_config.json", #"{"add_bos_token": true}"#,
