@@ -10,7 +10,8 @@ extension GPT2 {
     ///   - precision: how matrices are held; norms, biases and positions stay f32.
     ///   - kernels: the instruction-set level to pack for.
     ///   - progress: called with the fraction read, after each slice.
-    /// - Throws: an error of the source or of `progress`, either of which ends the loading.
+    /// - Throws: an error of the source or of `progress`, and `ModelFileError` for the first weight that is no number
+    ///   or that the precision does not hold; each ends the loading.
     package init<Source: TensorSource>(
         reading source: inout Source, precision: Precision = .f32, kernels: Kernels,
         progress: (Double) throws -> Void = { _ in }
@@ -140,11 +141,12 @@ private struct WeightLoader: ~Copyable {
         case .inputRows:
             try forEachSlice(
                 weight, rows: rowCount, width: width, granule: PackedMatrix.Builder.inputGranule,
-                &source, progress
+                held: precision, &source, progress
             ) { builder.setInputRows(from: $0, $1) }
         case .outputRows:
             try setOutputRows(
-                of: weight, rows: rowCount, width: width, in: &builder, &source, progress)
+                of: weight, rows: rowCount, width: width, held: precision, in: &builder, &source,
+                progress)
         }
         let bias = try rows(name + ".bias", count: 1, width: outputs, from: &source, progress)
         return Linear(weight: builder.finish(), bias: bias, kernels: kernels)
@@ -155,12 +157,12 @@ private struct WeightLoader: ~Copyable {
         _ name: String, from source: inout Source, _ progress: (Double) throws -> Void
     ) throws -> PackedMatrix {
         let (outputs, inputs) = size(of: name, in: source)
+        let held = precision.ofTable(storedAs: source.format(of: name))
         var builder = PackedMatrix.Builder(
-            inputSize: inputs, outputSize: outputs,
-            precision: precision.ofTable(storedAs: source.format(of: name)), kernels: kernels,
+            inputSize: inputs, outputSize: outputs, precision: held, kernels: kernels,
             arena: arena)
         try setOutputRows(
-            of: name, rows: outputs, width: inputs, in: &builder, &source, progress)
+            of: name, rows: outputs, width: inputs, held: held, in: &builder, &source, progress)
         return builder.finish()
     }
 
@@ -172,22 +174,26 @@ private struct WeightLoader: ~Copyable {
         var values = [Float](repeating: 0, count: count * width)
         var span = values.mutableSpan
         try source.read(name, rows: 0..<count, into: &span)
+        try Self.check(
+            values.span, of: name, from: 0, width: width, in: source, held: .f32, kernels)
         try advance(by: count * width, progress)
         return values
     }
 
     /// A row for each output: blocks are packed as they are stored, all else as floats.
     private mutating func setOutputRows<Source: TensorSource>(
-        of name: String, rows: Int, width: Int, in builder: inout PackedMatrix.Builder,
-        _ source: inout Source, _ progress: (Double) throws -> Void
+        of name: String, rows: Int, width: Int, held: Precision,
+        in builder: inout PackedMatrix.Builder, _ source: inout Source,
+        _ progress: (Double) throws -> Void
     ) throws {
         let granule = PackedMatrix.Builder.outputGranule
         guard let format = source.format(of: name), format.isBlocks else {
-            try forEachSlice(name, rows: rows, width: width, granule: granule, &source, progress) {
-                builder.setOutputRows(from: $0, $1)
-            }
+            try forEachSlice(
+                name, rows: rows, width: width, granule: granule, held: held, &source, progress
+            ) { builder.setOutputRows(from: $0, $1) }
             return
         }
+        let limit = WeightLimit(held)
         let rowBytes = format.byteCount(ofValues: width)
         let step = rowsOfSlice(width: (rowBytes + 3) / 4, granule: granule)
         for first in stride(from: 0, to: rows, by: step) {
@@ -196,8 +202,14 @@ private struct WeightLoader: ~Copyable {
             var floats = slice.mutableRow(0)
             var bytes = unsafe floats.mutableBytes
             try source.readStored(name, rows: range, into: &bytes)
-            unsafe builder.setOutputRows(
-                from: first, stored: format, slice.row(0).bytes.extracting(first: byteCount))
+            do {
+                let stored = unsafe slice.row(0).bytes.extracting(first: byteCount)
+                if let (place, value) = limit.firstUnfit(inBlocks: stored, format) {
+                    throw Self.unfit(
+                        value, at: first * width + place, of: name, in: source, held: held)
+                }
+                builder.setOutputRows(from: first, stored: format, stored)
+            }
             try advance(by: range.count * width, progress)
         }
     }
@@ -209,8 +221,9 @@ private struct WeightLoader: ~Copyable {
     }
 
     private mutating func forEachSlice<Source: TensorSource>(
-        _ name: String, rows: Int, width: Int, granule: Int, _ source: inout Source,
-        _ progress: (Double) throws -> Void, _ body: (_ first: Int, _ values: Span<Float>) -> Void
+        _ name: String, rows: Int, width: Int, granule: Int, held: Precision,
+        _ source: inout Source, _ progress: (Double) throws -> Void,
+        _ body: (_ first: Int, _ values: Span<Float>) -> Void
     ) throws {
         let step = rowsOfSlice(width: width, granule: granule)
         for first in stride(from: 0, to: rows, by: step) {
@@ -218,9 +231,47 @@ private struct WeightLoader: ~Copyable {
             let count = range.count * width
             var span = slice.mutableRow(0, width: count)
             try source.read(name, rows: range, into: &span)
-            body(first, slice.row(0).extracting(first: count))
+            do {
+                let values = slice.row(0).extracting(first: count)
+                try Self.check(
+                    values, of: name, from: first, width: width, in: source, held: held, kernels)
+                body(first, values)
+            }
             try advance(by: count, progress)
         }
+    }
+
+    /// Refuses weights that cannot be held; `first` is the row of the first.
+    private static func check(
+        _ values: Span<Float>, of name: String, from first: Int, width: Int,
+        in source: some TensorSource, held: Precision, _ kernels: Kernels
+    ) throws(ModelFileError) {
+        guard let place = WeightLimit(held).firstUnfit(in: values, kernels) else { return }
+        throw unfit(
+            values[place], at: first * width + place, of: name, in: source, held: held)
+    }
+
+    private static func unfit(
+        _ value: Float, at place: Int, of name: String, in source: some TensorSource,
+        held: Precision
+    ) -> ModelFileError {
+        let (path, storedName) = source.origin(of: name)
+        let shape = source.shape(of: name) ?? []
+        let at =
+            shape.count == 2
+            ? "row \(place / shape[1]), column \(place % shape[1])" : "place \(place)"
+        let found = "tensor \(storedName.quotedForMessage) has \(value) at \(at)"
+        if value.isFinite {
+            return ModelFileError(
+                .unsupported, path: path,
+                problem: "\(found), but \(held.rawValue) holds no weight beyond "
+                    + "±\(WeightLimit(held).magnitude)", remedy: "load it with --precision f32")
+        }
+        return ModelFileError(
+            .malformed, path: path, problem: "\(found), expected a number",
+            remedy:
+                "the model is broken: download or convert it again, or take an earlier state of "
+                + "its training")
     }
 
     private mutating func advance(by count: Int, _ progress: (Double) throws -> Void) throws {

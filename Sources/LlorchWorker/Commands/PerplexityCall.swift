@@ -101,6 +101,7 @@ package enum PerplexityCall {
             }
         }
         bar.clear()
+        try report.checkIsFinite(options.file)
         if options.json {
             report.writeJSON(perToken: options.perToken)
         } else {
@@ -116,6 +117,24 @@ private struct PerplexityReport {
     var comparison: (precision: Precision, result: PrecisionComparison.Result)?
 
     private var perplexity: Double { PerplexityMeasurement.perplexity(logProbabilities) }
+
+    /// What is printed are numbers: JSON has no others, and nobody can use them.
+    func checkIsFinite(_ file: String) throws(CommandFailure) {
+        let lists = [logProbabilities, comparison?.result.referenceLogProbabilities ?? []]
+        for (list, name) in zip(lists, ["the model", "the model at the precision of --against"]) {
+            if let index = list.firstIndex(where: { !$0.isFinite }) {
+                throw CommandFailure(
+                    "\(name) gives no probability for token \(index + 1) of \(file): its logits are "
+                        + "beyond what numbers of 32 bits hold")
+            }
+            guard list.isEmpty || PerplexityMeasurement.perplexity(list).isFinite else {
+                throw CommandFailure("the perplexity of \(name) on \(file) is beyond any number")
+            }
+        }
+        guard comparison?.result.meanDivergence.isFinite ?? true else {
+            throw CommandFailure("the divergence of the two precisions is beyond any number")
+        }
+    }
 
     func writeJSON(perToken: Bool) {
         var writer = JSONWriter()

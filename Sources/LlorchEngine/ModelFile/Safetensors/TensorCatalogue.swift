@@ -9,7 +9,8 @@ struct CataloguedTensor: Sendable {
     /// Nil where its elements are not read.
     var stored: StoredTensor? {
         entry.type.format.map {
-            StoredTensor(file: file, format: $0, shape: entry.shape, range: entry.range)
+            StoredTensor(
+                file: file, name: entry.name, format: $0, shape: entry.shape, range: entry.range)
         }
     }
 }
