@@ -124,7 +124,8 @@ struct Piece: Sendable {
     /// One pass behind a prompt of 16 tokens, logits of the last row included.
     private static func forward(_ precision: Precision, tokens: Int, _ kernels: Kernels) throws {
         let loaded = try LoadedModel(
-            path: "Tests/CheckpointTests/Fixtures/tiny/model", precision: precision,
+            path: "Tests/CheckpointTests/Fixtures/tiny/model",
+            precision: PrecisionChoice(precision),
             kernels: kernels)
         let model = loaded.model
         var cache = model.makeCache()

@@ -8,6 +8,8 @@ package struct LoadedModel: Sendable {
     package let model: GPT2
     package let tokenizer: Tokenizer
     package let facts: ModelFacts
+    /// Why the weights are held in the precision that `facts` names; half a sentence.
+    package let precisionReason: String
     /// Ids that end a text: the configuration's; where a GGUF file's names none, the tokenizer's own.
     package let endOfText: [UInt32]
 
@@ -15,12 +17,12 @@ package struct LoadedModel: Sendable {
     ///
     /// - Parameters:
     ///   - path: a Hugging Face directory, or a GGUF file.
-    ///   - precision: of the weights in memory.
+    ///   - precision: of the weights in memory, or `auto`.
     ///   - kernels: the instruction-set level.
     ///   - progress: called with the fraction read; an error it throws ends the loading.
     /// - Throws: `ModelFileError`, `TokenizerError`, or what `progress` throws.
     package init(
-        path: String, precision: Precision, kernels: Kernels,
+        path: String, precision: PrecisionChoice, kernels: Kernels,
         progress: (Double) throws -> Void = { _ in }
     ) throws {
         if try ModelFile.isFile(at: path) {
@@ -44,7 +46,8 @@ package struct LoadedModel: Sendable {
     // `updateWithTokenizer` adds to a digest what `tokenizer` was made of.
     private init(
         reading source: StoredModel, tokenizer: Tokenizer, name: String, path: String,
-        tokenizerKind: String, precision: Precision, kernels: Kernels, endsAtTokenizersMark: Bool,
+        tokenizerKind: String, precision choice: PrecisionChoice, kernels: Kernels,
+        endsAtTokenizersMark: Bool,
         progress: (Double) throws -> Void, updateWithTokenizer: (inout ContentDigest) -> Void
     ) throws {
         let configuration = source.configuration
@@ -57,20 +60,22 @@ package struct LoadedModel: Sendable {
                 remedy: "take the tokenizer that belongs to this model")
         }
         var source = source
+        let chosen = try source.precision(choice)
         let model = try GPT2(
-            reading: &source, precision: precision, kernels: kernels, progress: progress)
+            reading: &source, precision: chosen.precision, kernels: kernels, progress: progress)
         var digest = try source.contentDigest()
         updateWithTokenizer(&digest)
         tokenizer.update(&digest)
         self.model = model
         self.tokenizer = tokenizer
+        precisionReason = chosen.reason
         let configured = configuration.endOfText.map { UInt32($0) }
         endOfText =
             configured.isEmpty && endsAtTokenizersMark
             ? tokenizer.endOfText.map { [$0] } ?? [] : configured
         facts = ModelFacts(
             name: name, digest: digest.hexadecimal,
-            precision: precision.rawValue, contextLength: configuration.contextLength,
+            precision: chosen.precision.rawValue, contextLength: configuration.contextLength,
             vocabularySize: configuration.vocabularySize,
             memoryBytes: UInt64(model.weightByteCount), tokenizerKind: tokenizerKind)
     }

@@ -16,6 +16,7 @@ package enum InspectCall {
             ("name", .string(loaded.facts.name)),
             ("digest", .string(loaded.facts.digest)),
             ("precision", .string(loaded.facts.precision)),
+            ("precision_reason", .string(loaded.precisionReason)),
             ("parameters", .integer(loaded.model.parameterCount)),
             ("layers", .integer(configuration.layerCount)),
             ("heads", .integer(configuration.headCount)),

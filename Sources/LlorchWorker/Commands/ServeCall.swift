@@ -4,6 +4,7 @@
 
 package import LlorchEngine
 import LlorchLog
+import LlorchProtocol
 package import LlorchQueue
 import LlorchSystem
 package import Logging
@@ -87,6 +88,11 @@ package enum ServeCall {
                 }
                 try progress(fraction)
             }
+            logger.named(options.name).info(
+                "model is loaded",
+                metadata: [
+                    "precision": "\(loaded.facts.precision)", "reason": "\(loaded.precisionReason)",
+                ])
             return CPUBackend(loaded, chunkLength: chunkLength)
         }
     }

@@ -9,7 +9,11 @@ struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp(ModelOptions.modelHelp))
     var model: String?
 
-    @Option(help: "How weights are held in memory. (values: \(ModelChoice.precisionNames))")
+    @Option(
+        help: """
+            How weights are held in memory; auto holds them as the model's file stores them, in f32 where \
+            nothing less is exact. (values: \(ModelChoice.precisionNames))
+            """)
     var precision = ModelChoice.standardPrecision
 
     @Option(
