@@ -12,6 +12,8 @@ package struct Tokenizer: Sendable {
     private let encoding: BytePairEncoding
     private let wholePieces: TokenTable
     private let preTokenizer = PreTokenizer()
+    /// Tokens of a GGUF file that are found in a text before it is cut; none of a directory's.
+    private let found: FoundTokens
     /// The id of `<|endoftext|>`; nil where the vocabulary has none.
     package let endOfText: TokenID?
     /// The number of tokens of the vocabulary itself; ids from here on are added tokens.
@@ -66,7 +68,8 @@ package struct Tokenizer: Sendable {
             TokenizerParts(
                 tokens: vocabulary.tokens, plainIDs: vocabulary.plainIDs,
                 merges: vocabulary.merges, file: gguf.path,
-                remedy: "take a GGUF file that was converted from a GPT-2"))
+                remedy: "take a GGUF file that was converted from a GPT-2"),
+            found: FoundTokens(vocabulary.found))
     }
 
     /// From what a person names as a model: a directory, of which the tokenizer's files are enough, or a
@@ -79,7 +82,10 @@ package struct Tokenizer: Sendable {
         }
     }
 
-    private init(_ parts: TokenizerParts) throws(TokenizerError) {
+    private init(
+        _ parts: TokenizerParts, found: FoundTokens = FoundTokens([])
+    ) throws(TokenizerError) {
+        self.found = found
         let tables = try TokenizerTables(parts)
         vocabulary = tables.vocabulary
         encoding = tables.encoding
@@ -138,6 +144,9 @@ package struct Tokenizer: Sendable {
         validated text: Span<UInt8>, _ parsingSpecialTokens: Bool
     ) -> [TokenID] {
         var scratch = MergeScratch()
+        if !found.isEmpty {
+            return tokenize(text, parsingSpecialTokens, scratch: &scratch)
+        }
         guard addedTokens.isNeeded(parsingSpecialTokens: parsingSpecialTokens) else {
             return tokenize(validated: text, scratch: &scratch)
         }
@@ -151,6 +160,21 @@ package struct Tokenizer: Sendable {
                 append(text.extracting(segment.range), to: &tokens, scratch: &scratch)
             }
         }
+        return tokens
+    }
+
+    /// As llama.cpp does with the tokens of a GGUF file.
+    private func tokenize(
+        _ text: Span<UInt8>, _ parsingSpecialTokens: Bool, scratch: inout MergeScratch
+    ) -> [TokenID] {
+        var tokens: [TokenID] = []
+        var start = 0
+        for (range, token) in found.places(in: text, parsingSpecialTokens: parsingSpecialTokens) {
+            append(text.extracting(start..<range.lowerBound), to: &tokens, scratch: &scratch)
+            tokens.append(token)
+            start = range.upperBound
+        }
+        append(text.extracting(start...), to: &tokens, scratch: &scratch)
         return tokens
     }
 
