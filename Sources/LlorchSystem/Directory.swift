@@ -14,7 +14,9 @@ package enum PathKind: Sendable, Hashable {
     package init(path: String) throws(FileError) {
         var status = stat()
         do throws(SystemError) {
-            _ = try SystemCall.check("stat \(path)") { unsafe stat(path, &status) }
+            _ = try SystemCall.check("stat \(path)") {
+                unsafe PathText.withCString(path) { unsafe stat($0, &status) }
+            }
         } catch {
             let failure = FileError(path, error)
             guard failure.problem == .missing else { throw failure }
@@ -34,14 +36,14 @@ package enum Directory {
     package static func names(
         in path: String, limit: Int = 10_000
     ) throws(FileError) -> [String] {
-        guard let stream = unsafe opendir(path) else {
+        guard let stream = unsafe PathText.withCString(path, { unsafe opendir($0) }) else {
             throw FileError(path, SystemError("opendir \(path)", errno))
         }
         defer { unsafe closedir(stream) }
         var names: [String] = []
         while names.count < limit, let entry = unsafe readdir(stream) {
             let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+                unsafe PathText.text(bytes.prefix { $0 != 0 })
             }
             if name != ".", name != ".." { names.append(name) }
         }

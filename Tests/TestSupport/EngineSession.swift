@@ -12,10 +12,10 @@ package struct EngineSession: ~Copyable {
     /// Everything shown since the session began or was reset.
     package private(set) var recorder = ActivationRecorder()
 
-    package init(_ model: GPT2) {
+    package init(_ model: GPT2) throws {
         self.model = model
-        cache = model.makeCache()
-        activations = model.makeActivations(
+        cache = try model.makeCache()
+        activations = try model.makeActivations(
             chunkLength: model.configuration.contextLength, allLogits: true)
     }
 

@@ -16,7 +16,7 @@ extension GPT2 {
         progress: (Double) throws -> Void = { _ in }
     ) throws {
         let configuration = source.configuration
-        var loader = WeightLoader(source, precision: precision, kernels: kernels)
+        var loader = try WeightLoader(source, precision: precision, kernels: kernels)
         let width = configuration.hiddenSize
 
         let tokens = try loader.table("wte.weight", from: &source, progress)
@@ -67,16 +67,17 @@ private struct WeightLoader: ~Copyable {
     let total: Int
     private var done = 0
     /// Values of one slice: small enough for the second-level cache to keep until it is packed.
-    private var slice = Matrix(rows: 1, columns: 1 << 16)
+    private var slice: Matrix
 
-    init(_ source: some TensorSource, precision: Precision, kernels: Kernels) {
+    init(
+        _ source: some TensorSource, precision: Precision, kernels: Kernels
+    ) throws(MemoryShortage) {
+        let slice = try Self.slice(count: 1 << 16)
         let configuration = source.configuration
-        self.precision = precision
-        self.kernels = kernels
         let matrices = configuration.requiredTensors.filter {
             $0.shape.count == 2 && $0.name != "wpe.weight"
         }
-        arena = PageArena(
+        let arena = try PageArena(
             sizes: matrices.map { tensor in
                 // Tables hold an output a row, all others an input.
                 let isTable = tensor.name == "wte.weight" || tensor.name == "lm_head.weight"
@@ -87,6 +88,10 @@ private struct WeightLoader: ~Copyable {
                         ? precision.ofTable(storedAs: source.format(of: tensor.name))
                         : precision, kernels: kernels)
             })
+        self.precision = precision
+        self.kernels = kernels
+        self.arena = arena
+        self.slice = slice
         total = configuration.requiredTensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     }
 
@@ -189,7 +194,7 @@ private struct WeightLoader: ~Copyable {
             return
         }
         let rowBytes = format.byteCount(ofValues: width)
-        let step = rowsOfSlice(width: (rowBytes + 3) / 4, granule: granule)
+        let step = try rowsOfSlice(width: (rowBytes + 3) / 4, granule: granule)
         for first in stride(from: 0, to: rows, by: step) {
             let range = first..<min(first + step, rows)
             let byteCount = range.count * rowBytes
@@ -202,9 +207,16 @@ private struct WeightLoader: ~Copyable {
         }
     }
 
+    private static func slice(count: Int) throws(MemoryShortage) -> Matrix {
+        let arena = try PageArena(sizes: [Matrix.byteCount(rows: 1, columns: count)])
+        return Matrix(rows: 1, columns: count, arena: arena)
+    }
+
     /// How many rows of `width` floats a slice holds, once it holds a granule.
-    private mutating func rowsOfSlice(width: Int, granule: Int) -> Int {
-        if slice.columns < granule * width { slice = Matrix(rows: 1, columns: granule * width) }
+    private mutating func rowsOfSlice(
+        width: Int, granule: Int
+    ) throws(MemoryShortage) -> Int {
+        if slice.columns < granule * width { slice = try Self.slice(count: granule * width) }
         return slice.columns / width / granule * granule
     }
 
@@ -212,7 +224,7 @@ private struct WeightLoader: ~Copyable {
         _ name: String, rows: Int, width: Int, granule: Int, _ source: inout Source,
         _ progress: (Double) throws -> Void, _ body: (_ first: Int, _ values: Span<Float>) -> Void
     ) throws {
-        let step = rowsOfSlice(width: width, granule: granule)
+        let step = try rowsOfSlice(width: width, granule: granule)
         for first in stride(from: 0, to: rows, by: step) {
             let range = first..<min(first + step, rows)
             let count = range.count * width

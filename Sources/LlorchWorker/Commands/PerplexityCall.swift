@@ -64,7 +64,7 @@ package enum PerplexityCall {
     /// - Throws: what cannot be read or loaded, and `CommandFailure` for a text that is too short or a stride
     ///   that is too long.
     package static func run(_ options: PerplexityOptions, model: ModelChoice) throws {
-        let text = try RegularFile.contents(of: options.file, limit: maximumBytes)
+        let text = try InputFile.contents(of: options.file, limit: maximumBytes)
         let loaded = try model.load()
         let context = loaded.model.configuration.contextLength
         guard options.stride ?? 1 <= context else {
@@ -83,13 +83,13 @@ package enum PerplexityCall {
         let reference = try options.against.map { try model.load(at: $0) }
         let bar = ProgressBar("reading \(options.file)")
         if let reference, let against = options.against {
-            var comparison = PrecisionComparison(
+            var comparison = try PrecisionComparison(
                 loaded.model, reference: reference.model, chunkLength: options.chunkLength)
             let result = comparison.compare(ids, stride: stride) { bar.update($0) }
             report.logProbabilities = result.logProbabilities
             report.comparison = (against, result)
         } else {
-            var measurement = PerplexityMeasurement(
+            var measurement = try PerplexityMeasurement(
                 loaded.model, chunkLength: options.chunkLength)
             report.logProbabilities = measurement.logProbabilities(of: ids, stride: stride) {
                 bar.update($0)
@@ -97,7 +97,7 @@ package enum PerplexityCall {
         }
         bar.clear()
         if options.json {
-            report.writeJSON(perToken: options.perToken)
+            try report.writeJSON(perToken: options.perToken)
         } else {
             try report.writeText(options.perToken ? loaded.tokenizer : nil)
         }
@@ -112,7 +112,7 @@ private struct PerplexityReport {
 
     private var perplexity: Double { PerplexityMeasurement.perplexity(logProbabilities) }
 
-    func writeJSON(perToken: Bool) {
+    func writeJSON(perToken: Bool) throws {
         var writer = JSONWriter()
         writer.beginObject()
         writer.member("tokens", ids.count)
@@ -135,7 +135,7 @@ private struct PerplexityReport {
             writer.endArray()
         }
         writer.endObject()
-        Output.writeLine(writer.bytes)
+        try Output.writeLine(writer.bytes)
     }
 
     // The tokenizer is given where a line for every token is wanted.
@@ -143,13 +143,13 @@ private struct PerplexityReport {
         if let tokenizer {
             for (id, value) in zip(ids.dropFirst(), logProbabilities) {
                 let text = String(decoding: try tokenizer.bytes(of: id), as: UTF8.self)
-                Output.write("\(value)\t\(id)\t\(text.debugDescription)\n")
+                try Output.write("\(value)\t\(id)\t\(text.debugDescription)\n")
             }
         }
-        Output.write("tokens \(ids.count)  perplexity \(perplexity)\n")
+        try Output.write("tokens \(ids.count)  perplexity \(perplexity)\n")
         if let (precision, result) = comparison {
             let reference = PerplexityMeasurement.perplexity(result.referenceLogProbabilities)
-            Output.write(
+            try Output.write(
                 "against \(precision.rawValue): perplexity \(reference)  "
                     + "divergence \(result.meanDivergence)  "
                     + "same likeliest token \(result.agreement * 100) %\n")

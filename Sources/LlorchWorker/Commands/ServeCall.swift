@@ -87,7 +87,7 @@ package enum ServeCall {
                 }
                 try progress(fraction)
             }
-            return CPUBackend(loaded, chunkLength: chunkLength)
+            return try CPUBackend(loaded, chunkLength: chunkLength)
         }
     }
 

@@ -6,7 +6,7 @@ import LlorchCommandLine
 import LlorchWorker
 
 struct ModelOptions: ParsableArguments {
-    @Option(help: ArgumentHelp(ModelOptions.modelHelp))
+    @Option(parsing: .unconditional, help: ArgumentHelp(ModelOptions.modelHelp))
     var model: String?
 
     @Option(help: "How weights are held in memory. (values: \(ModelChoice.precisionNames))")
