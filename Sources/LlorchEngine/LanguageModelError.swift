@@ -50,7 +50,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     }
 
     /// The error with which loading ended.
-    init(loading error: any Error) {
+    package init(loading error: any Error) {
         let code: Code =
             switch error {
             case let error as ModelFileError:

@@ -36,6 +36,8 @@ package final class ShutdownSignal: Sendable {
     /// SIGHUP stays ignored where it is ignored at the start (nohup).
     ///
     /// - Parameter requests: signals that raise it; the one after these ends the process, whatever it does.
+    /// - Throws: where no pipe is left, or the system refuses a handler.
+    /// - Returns: the signal, which lives as long as the process.
     package static func handlingTermination(
         requests: Int = 2
     ) throws(SystemError) -> ShutdownSignal {

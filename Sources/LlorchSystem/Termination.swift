@@ -8,9 +8,10 @@ package enum Termination {
     /// From now on the three signals end the process at once: the line that is redrawn is cleared first, and as process
     /// 1 of a container, which the signals would spare, the status is 128 and the signal's number.
     ///
-    /// SIGHUP stays ignored where it is (nohup). A closed pipe is an error of the write, not the signal SIGPIPE.
+    /// SIGHUP stays ignored where it is (nohup). A closed pipe and a file at its limit are errors of the write, not the
+    /// signals SIGPIPE and SIGXFSZ.
     package static func endBySignals() throws(SystemError) {
-        signal(SIGPIPE, SIG_IGN)
+        for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
         _ = try SystemCall.check("sigaction") { llorch_end_by_signals() }
     }
 

@@ -13,10 +13,12 @@ package struct EngineSession: ~Copyable {
     package private(set) var recorder = ActivationRecorder()
 
     package init(_ model: GPT2) throws {
-        self.model = model
-        cache = try model.makeCache()
-        activations = try model.makeActivations(
+        let cache = try model.makeCache()
+        let activations = try model.makeActivations(
             chunkLength: model.configuration.contextLength, allLogits: true)
+        self.model = model
+        self.cache = cache
+        self.activations = activations
     }
 
     /// Positions in the cache.

@@ -32,6 +32,7 @@ package struct Activations: ~Copyable {
     ///   - chunkLength: at least 1.
     ///   - allLogits: whether passes may ask for the logits of all rows, which takes T·V floats.
     ///   - kernels: the instruction-set level, which knows how rows are quantized.
+    /// - Throws: where memory is too short for the buffers.
     package init(
         sizes: Sizes, chunkLength: Int, allLogits: Bool = false, kernels: Kernels
     ) throws(MemoryShortage) {

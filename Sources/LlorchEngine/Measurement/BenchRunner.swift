@@ -15,6 +15,7 @@ package struct BenchRunner: ~Copyable {
     /// - Parameters:
     ///   - model: the model.
     ///   - chunkLength: tokens of a pass; nil lets the model choose.
+    /// - Throws: where memory is too short for cache and buffers.
     package init(_ model: GPT2, chunkLength: Int?) throws(MemoryShortage) {
         let cache = try model.makeCache()
         let activations = try model.makeActivations(chunkLength: chunkLength)

@@ -16,6 +16,7 @@ package struct PerplexityMeasurement: TextReader, ~Copyable {
     /// - Parameters:
     ///   - model: the model.
     ///   - chunkLength: tokens of a pass; nil lets the model choose.
+    /// - Throws: where memory is too short for cache and buffers.
     package init(_ model: GPT2, chunkLength: Int? = nil) throws(MemoryShortage) {
         let reader = try WindowReader(model, chunkLength: chunkLength)
         let distribution = try TokenDistribution(of: model)

@@ -35,6 +35,7 @@ package struct PrecisionComparison: TextReader, ~Copyable {
     ///   - model: the model.
     ///   - reference: what it is compared with.
     ///   - chunkLength: tokens of a pass; nil takes what both models can take at once.
+    /// - Throws: where memory is too short for cache and buffers.
     package init(
         _ model: GPT2, reference: GPT2, chunkLength: Int? = nil
     ) throws(MemoryShortage) {

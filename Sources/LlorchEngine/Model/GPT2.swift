@@ -42,6 +42,7 @@ package struct GPT2: Sendable {
     /// - Parameters:
     ///   - chunkLength: tokens of a pass at most; nil takes `preferredChunkLength`.
     ///   - allLogits: whether passes may ask for the logits of all rows.
+    /// - Throws: where memory is too short for the buffers.
     /// - Returns: buffers that serve one pass at a time.
     package func makeActivations(
         chunkLength: Int? = nil, allLogits: Bool = false
