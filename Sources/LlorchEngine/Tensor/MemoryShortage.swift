@@ -9,6 +9,11 @@ package struct MemoryShortage: Error, Sendable, Hashable, CustomStringConvertibl
     /// Bytes of the largest block that could be had instead.
     package var left: Int
 
+    package init(needed: Int, left: Int) {
+        self.needed = needed
+        self.left = left
+    }
+
     package var description: String {
         "not enough memory: a block of \(needed) bytes is needed, one of \(left) is left; raise the "
             + "limit of memory (ulimit -v, MemoryMax=), or take a smaller model or a precision of "
