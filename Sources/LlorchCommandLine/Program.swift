@@ -46,7 +46,7 @@ package enum Program {
         try Termination.endBySignals()
         let arguments = try ProcessArguments.current()
         try ArgumentBytes.check(arguments)
-        return arguments
+        return DashValues.joined(arguments)
     }
 
     /// Makes a check of a library; an error of the check becomes one of the command line.

@@ -56,7 +56,9 @@ package struct Descriptor: ~Copyable, Sendable {
 
     /// Reads what comes next, at most `buffer.count` bytes; 0 at the end.
     package func read(into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
-        try unsafe Self.read(from: rawValue, into: buffer)
+        try SystemCall.check("read") {
+            unsafe Glibc.read(rawValue, buffer.baseAddress, buffer.count)
+        }
     }
 
     /// Reads from a descriptor that somebody else owns, such as standard input, which may be non-blocking.

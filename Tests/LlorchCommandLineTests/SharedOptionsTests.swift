@@ -50,6 +50,18 @@ import Testing
         #expect("\(error)".contains("--seed \(text): expected a whole number, 0 to 18446744073709"))
     }
 
+    @Test func aValueMayBeginWithTwoDashes() {
+        let cases: [([String], [String])] = [
+            (["a", "--stop", "---", "x"], ["a", "--stop=---", "x"]),
+            (["--prompt", "--", "--stop", "--"], ["--prompt=--", "--stop=--"]),
+            (["--model", "--x", "--json"], ["--model=--x", "--json"]),
+            (["--prompt", "a", "--json"], ["--prompt", "a", "--json"]),
+            (["--", "--prompt", "--x"], ["--", "--prompt", "--x"]),
+            (["--seed", "--json", "--stop"], ["--seed", "--json", "--stop"]),
+        ]
+        for (arguments, expected) in cases { #expect(DashValues.joined(arguments) == expected) }
+    }
+
     @Test func onlyNamesOfFilesMayBeOtherBytesThanText() throws {
         let raw = PathText.text([0x61, 0xE9])
         let permitted = [

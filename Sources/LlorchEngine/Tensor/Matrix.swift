@@ -108,7 +108,7 @@ extension UnsafeMutableRawPointer {
         let mapped = unsafe mmap(
             nil, size + hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else {
-            throw .ofPages(size)
+            throw .ofPages(size + hugePage)
         }
         let before = (hugePage - Int(bitPattern: mapped) % hugePage) % hugePage
         let memory = unsafe mapped + before
