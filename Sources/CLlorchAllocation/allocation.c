@@ -7,8 +7,10 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef __has_feature
@@ -113,6 +115,32 @@ int posix_memalign(void **memory, size_t alignment, size_t size) {
   errno = before;
   *memory = allocated;
   return 0;
+}
+
+static _Atomic(int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *)) next_create;
+
+// A shortage that passes is waited for, 2 s at most.
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
+                   void *argument) {
+  static const char sentence[] =
+      "error: no thread can be started; raise the limit of memory (ulimit -v, MemoryMax=) or of "
+      "processes (ulimit -u, TasksMax=)\n";
+  static const struct timespec pause = {.tv_nsec = 50000000};
+  int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
+      atomic_load_explicit(&next_create, memory_order_relaxed);
+  if (!next) {
+    next = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))find(
+        "pthread_create");
+    if (!next) return EAGAIN;
+    atomic_store_explicit(&next_create, next, memory_order_relaxed);
+  }
+  for (int attempt = 0; attempt < 40; attempt++) {
+    int code = next(thread, attributes, body, argument);
+    if (code != EAGAIN) return code;
+    nanosleep(&pause, NULL);
+  }
+  (void)!write(STDERR_FILENO, sentence, sizeof sentence - 1);
+  _exit(1);
 }
 
 #endif

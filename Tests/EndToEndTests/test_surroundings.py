@@ -180,6 +180,19 @@ def test_memory_that_ends_anywhere_is_a_sentence(worker_binary, tiny_model, addr
     assert sentences >= 2
 
 
+def test_threads_that_cannot_be_started_are_a_sentence(worker_binary, tiny_model, addresses):
+    """The queue's library has threads, each with a stack."""
+    jobs, control, events = free_ports(3)
+    command = serve_command(
+        worker_binary, name="w1", jobs=f"bind:tcp://127.0.0.1:{jobs}",
+        control=f"bind:tcp://127.0.0.1:{control}", events=f"connect:tcp://127.0.0.1:{events}",
+        arguments=["--model", tiny_model, "--log-level", "critical"])
+    limit = (addresses + 2) << 20
+    done = finish(command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+    assert done.returncode == 1, done
+    assert done.stderr.startswith(b"error: no") and done.stderr.count(b"\n") == 1, done.stderr
+
+
 def test_a_text_beyond_the_memory_is_a_sentence(worker_binary, tiny_model, addresses, tmp_path):
     path = tmp_path / "text"
     with open(path, "wb") as file:

@@ -1,5 +1,5 @@
-// The malloc family of the programs: it ends the process with one sentence where memory runs out, because Swift's
-// runtime would end it with a crash. Programs have it by LlorchCommandLine; the library LlorchEngine does not.
+// The malloc family of the programs, and pthread_create: they end the process with one sentence where memory or
+// threads run out, because Swift's runtime and libzmq would end it with a crash. Programs have it by LlorchCommandLine; the library LlorchEngine does not.
 // SPDX-License-Identifier: Apache-2.0
 
 #ifndef LLORCH_ALLOCATION_H
