@@ -10,8 +10,8 @@
 static int count;
 static char **arguments;
 
-// The C library hands the arguments to every constructor. Swift looks for them in /proc/self/cmdline and near the
-// environment: a process may have no /proc, and a preloaded library may have moved the environment.
+// The C library hands the arguments to every constructor. Swift looks for them near the environment, by the map in
+// /proc/self/maps: a process may have no /proc, and a preloaded library may have moved the environment.
 __attribute__((constructor)) static void remember_arguments(int argc, char **argv) {
   if (argc < 0 || argv == NULL) return;
   count = argc;

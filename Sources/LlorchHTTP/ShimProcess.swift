@@ -27,7 +27,9 @@ package enum ShimProcess {
                 try Output.write("listening on http://\(host):\(port)\n")
             } catch {
                 // A server without its standard output still serves.
-                logger.warning("\(error)", metadata: ["port": "\(port)"])
+                logger.warning(
+                    "the line that tells the port could not be written",
+                    metadata: ["port": "\(port)", "error": "\(error)"])
             }
         }
         let group = shim.serviceGroup(signals: [], logger: logger)

@@ -14,7 +14,7 @@ import pytest
 from harness import PATIENCE
 from PythonSupport.ports import free_ports
 from PythonSupport.programs import serve_command
-from PythonSupport.surroundings import preload_that_moves_the_environment, without_proc
+from PythonSupport.surroundings import preload_that_hides_arguments, without_proc
 
 NO_OUTPUT = b"error: standard output cannot be written: Bad file descriptor\n"
 
@@ -31,14 +31,14 @@ def finish(command, text=b"", **options):
 
 # Arguments
 
-@pytest.fixture(params=["without /proc", "with a moved environment"])
+@pytest.fixture(params=["without /proc", "with a preloaded library"])
 def unseen(request, tmp_path):
     """A function that runs a program whose arguments Swift's library does not find."""
 
     def run(command, text=b""):
         if request.param == "without /proc":
             return finish(without_proc(command), text)
-        library = preload_that_moves_the_environment(tmp_path)
+        library = preload_that_hides_arguments(tmp_path)
         return finish(command, text, env={**os.environ, "LD_PRELOAD": str(library)})
 
     return run

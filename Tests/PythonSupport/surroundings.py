@@ -1,4 +1,4 @@
-"""Odd surroundings for a program: no /proc, process 1 of a container, an environment that was moved.
+"""Odd surroundings for a program: no /proc, process 1 of a container, a preloaded library.
 
 Namespaces need root or permission for unprivileged ones; where that is missing, what is missing is said.
 """
@@ -10,11 +10,24 @@ import shutil
 import subprocess
 import time
 
-MOVED = """
-// As some preloaded libraries do: the environment is copied, so that it no longer lies behind the arguments.
+HIDING = """
+// As some preloaded libraries do: the environment is copied, so that it no longer lies behind the arguments. And the
+// memory map, in which Swift's library looks for the arguments, cannot be read.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 extern char **environ;
+FILE *fopen(const char *path, const char *mode) {
+  if (strcmp(path, "/proc/self/maps") == 0) {
+    errno = ENOENT;
+    return NULL;
+  }
+  FILE *(*next)(const char *, const char *) = dlsym(RTLD_NEXT, "fopen");
+  return next(path, mode);
+}
 __attribute__((constructor)) static void move(void) {
   int count = 0;
   while (environ[count]) count++;
@@ -50,9 +63,9 @@ def as_process_1(command):
     return [*unshare("--pid", "--fork", "--kill-child"), *map(str, command)]
 
 
-def preload_that_moves_the_environment(directory):
-    source, library = directory / "moved.c", directory / "moved.so"
-    source.write_text(MOVED)
+def preload_that_hides_arguments(directory):
+    source, library = directory / "hiding.c", directory / "hiding.so"
+    source.write_text(HIDING)
     subprocess.run([tool("cc", "gcc"), "-shared", "-fPIC", "-o", library, source], check=True, timeout=60)
     return library
 
