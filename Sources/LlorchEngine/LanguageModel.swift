@@ -121,7 +121,7 @@ public struct LanguageModel: Sendable {
             id: "generation", prompt: prompt,
             maximumTokens: min(maximumTokens, loaded.facts.contextLength),
             sampling: try sampling.parameters(), stopSequences: stopSequences,
-            seed: seed ?? .random(in: .min ... .max))
+            seed: seed ?? GenerationJob.drawnSeed())
         return try Generation(job, on: loaded)
     }
 }

@@ -92,7 +92,7 @@ package enum GenerateCall {
     /// - Returns: false if the job ended with an error, which has been printed.
     package static func run(_ options: GenerateOptions, model: ModelChoice) throws -> Bool {
         var job = try job(options)
-        job.seed = job.seed ?? UInt64.random(in: .min ... .max)
+        job.seed = job.seed ?? GenerationJob.drawnSeed()
         var backend = CPUBackend(try model.load(), chunkLength: options.chunkLength)
         if case .ids(let ids) = options.prompt {
             try backend.start(job, promptIDs: ids, queuedMilliseconds: 0)
