@@ -47,7 +47,11 @@ let package = Package(
         .systemLibrary(
             name: "CZMQ", pkgConfig: "libzmq", providers: [.apt(["libzmq3-dev"])]),
         .target(name: "CLlorchKernels", cSettings: strictC),
-        .target(name: "LlorchSystem", swiftSettings: settings + [.strictMemorySafety()]),
+        .target(name: "CLlorchSystem", cSettings: strictC),
+        // The malloc family of the programs; the library LlorchEngine does not have it.
+        .target(name: "CLlorchAllocation", cSettings: strictC),
+        .target(
+            name: "LlorchSystem", dependencies: ["CLlorchSystem"], swiftSettings: settings + [.strictMemorySafety()]),
         .target(name: "LlorchJSON", swiftSettings: settings),
         .target(name: "LlorchProtocol", dependencies: ["LlorchJSON"], swiftSettings: settings),
         .target(
@@ -65,7 +69,7 @@ let package = Package(
         .target(
             name: "LlorchCommandLine",
             dependencies: [
-                "LlorchLog", "LlorchQueue", "LlorchSystem",
+                "CLlorchAllocation", "LlorchLog", "LlorchQueue", "LlorchSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

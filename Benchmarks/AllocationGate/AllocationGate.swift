@@ -34,7 +34,7 @@ struct AllocationGate {
             for precision in Precision.allCases {
                 guard let kernels = Kernels(.best) else { continue }
                 let loaded = try LoadedModel(
-                    path: arguments[0], precision: precision, kernels: kernels)
+                    path: arguments[0], precision: PrecisionChoice(precision), kernels: kernels)
                 var meter = Meter(isShown: isShown, isPlanted: isPlanted)
                 for work in try EngineWork.measured(loaded, &meter) {
                     work.write(precision, to: &writer)

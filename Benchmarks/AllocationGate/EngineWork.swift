@@ -63,8 +63,8 @@ struct EngineWork {
         let context = model.configuration.contextLength
         let vocabularySize = loaded.tokenizer.vocabularySize
         let chunk = max(1, min(16, context / 4))
-        var cache = model.makeCache()
-        var activations = model.makeActivations(chunkLength: chunk)
+        var cache = try model.makeCache()
+        var activations = try model.makeActivations(chunkLength: chunk)
         var sampler = Sampler(vocabularySize: vocabularySize, kernels: model.kernels)
         sampler.start(settings, seed: 7)
         let prompt = (0..<2 * chunk).map { UInt32(($0 * 7919 + 13) % vocabularySize) }
@@ -99,7 +99,7 @@ struct EngineWork {
         _ loaded: LoadedModel, _ meter: inout Meter
     ) throws -> [EngineWork] {
         let context = loaded.model.configuration.contextLength
-        var backend = CPUBackend(loaded)
+        var backend = try CPUBackend(loaded)
         var working = meter
         var token = meter
         working.reset()

@@ -22,8 +22,8 @@ struct Piece: Sendable {
 
     static let all: [Piece] =
         [
-            Piece("attention-1-row-at-512") { attention(rows: 1, $0) },
-            Piece("attention-12-rows-at-512") { attention(rows: 12, $0) },
+            Piece("attention-1-row-at-512") { try attention(rows: 1, $0) },
+            Piece("attention-12-rows-at-512") { try attention(rows: 12, $0) },
             Piece("layer-norm-768") { layerNorm($0) },
             Piece("gelu-3072") { gelu($0) },
         ]
@@ -76,9 +76,9 @@ struct Piece: Sendable {
     }
 
     /// Scores, softmax and weighted sum of one head of 64 behind 512 positions.
-    private static func attention(rows: Int, _ kernels: Kernels) {
+    private static func attention(rows: Int, _ kernels: Kernels) throws {
         let (headSize, position) = (64, 512)
-        var cache = KVCache(
+        var cache = try KVCache(
             layerCount: 1, headCount: 1, headSize: headSize, contextLength: position + rows)
         cache.advance(by: position)
         let qkv = Matrix(rows: rows, columns: 3 * headSize)
@@ -124,11 +124,12 @@ struct Piece: Sendable {
     /// One pass behind a prompt of 16 tokens, logits of the last row included.
     private static func forward(_ precision: Precision, tokens: Int, _ kernels: Kernels) throws {
         let loaded = try LoadedModel(
-            path: "Tests/CheckpointTests/Fixtures/tiny/model", precision: precision,
+            path: "Tests/CheckpointTests/Fixtures/tiny/model",
+            precision: PrecisionChoice(precision),
             kernels: kernels)
         let model = loaded.model
-        var cache = model.makeCache()
-        var activations = model.makeActivations(chunkLength: tokens + 16)
+        var cache = try model.makeCache()
+        var activations = try model.makeActivations(chunkLength: tokens + 16)
         let ids = (0..<tokens + 16).map {
             UInt32(($0 * 7919 + 13) % model.configuration.vocabularySize)
         }

@@ -89,3 +89,22 @@ static void narrow(const float *x, uint16_t *y, ptrdiff_t n) {
         memcpy(y + i, &last, (size_t)(n - i) * sizeof(uint16_t));
     }
 }
+
+// Whether no magnitude is above `limit`; that of NaN always is, because bits of magnitudes are ordered as numbers.
+static int fits(const float *x, ptrdiff_t n, float limit) {
+    uint32_t bits;
+    memcpy(&bits, &limit, sizeof bits);
+    // Carries into the highest bit where a magnitude is above the limit.
+    const uint32_t room = 0x7fffffff - bits;
+    naturals found = (naturals)splat(0.0f);
+    ptrdiff_t i = 0;
+    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES) found |= ((naturals)load(x + i) & 0x7fffffff) + room;
+    if (i < n) {
+        float rest[LLK_LANES];
+        tail(x + i, n - i, 0, rest);
+        found |= ((naturals)load(rest) & 0x7fffffff) + room;
+    }
+    uint32_t any = 0;
+    for (int lane = 0; lane < VECTOR_LANES; lane++) any |= found[lane];
+    return !(any >> 31);
+}

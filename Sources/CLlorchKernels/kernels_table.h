@@ -35,4 +35,5 @@ const llk_kernels KERNELS_NAME = {
     gelu_tanh,
     gelu_erf,
     exponential,
+    fits,
 };

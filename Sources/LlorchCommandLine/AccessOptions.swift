@@ -7,12 +7,14 @@ package import LlorchQueue
 
 package struct AccessOptions: ParsableArguments {
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Key pair of this process, made by `llorch-worker keys`; turns CURVE on.",
             valueName: "file"))
     var curveSecretKey: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             """
             Public keys of the processes that may connect: a key file, or a directory of *.key files, \
@@ -21,6 +23,7 @@ package struct AccessOptions: ParsableArguments {
     var curveAllowedKeys: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             """
             Public key of the process that this one connects to. If exactly one key is allowed, that \

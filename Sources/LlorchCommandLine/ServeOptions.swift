@@ -31,7 +31,8 @@ package struct ServeOptions: ParsableArguments {
     package var advertiseControl: String?
 
     @Option(
-        help: "Seconds that the running job may still take after SIGTERM or SIGINT.",
+        parsing: .unconditional,
+        help: "Seconds that the running job may still take after SIGTERM, SIGINT or SIGHUP.",
         transform: DrainTimeout.parse)
     package var drainTimeout = DrainTimeout.standard
 
@@ -42,13 +43,13 @@ package struct ServeOptions: ParsableArguments {
             """)
     package var stateDirectory: String?
 
-    @Option(help: "Tokens of a prefill chunk. Never changes a result.")
+    @Option(parsing: .unconditional, help: "Tokens of a prefill chunk. Never changes a result.")
     package var chunk: Int?
 
     @OptionGroup package var log: LogOptions
 
     // pool-managerd passes it to every worker; a worker on a CPU ignores it.
-    @Option(help: .hidden)
+    @Option(parsing: .unconditional, help: .hidden)
     var gpuDevice: Int?
 
     package init() {}

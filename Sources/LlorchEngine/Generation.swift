@@ -44,7 +44,7 @@ public final class Generation: Sequence, IteratorProtocol, Sendable {
     private let isCancelled = Atomic(false)
 
     init(_ job: GenerationJob, on model: LoadedModel) throws(LanguageModelError) {
-        var backend = CPUBackend(model)
+        var backend = try Self.backend(model)
         do {
             try backend.start(job, queuedMilliseconds: 0)
         } catch {
@@ -52,6 +52,14 @@ public final class Generation: Sequence, IteratorProtocol, Sendable {
         }
         seed = job.seed ?? 0
         run = Mutex(Run(backend: backend, ending: nil))
+    }
+
+    private static func backend(_ model: LoadedModel) throws(LanguageModelError) -> CPUBackend {
+        do {
+            return try CPUBackend(model)
+        } catch {
+            throw LanguageModelError(.outOfMemory, "\(error)")
+        }
     }
 
     /// Computes the next piece; nil when the text has ended.

@@ -18,6 +18,8 @@ import LlorchProtocol
 public struct LanguageModel: Sendable {
     /// How weights are held in memory, which decides how exact and how fast a model is.
     public enum Precision: String, Sendable, Hashable, CaseIterable {
+        /// What the model's file stores: 8 or 4 bits, or bf16 where that loses nothing, else f32.
+        case auto
         /// 32-bit floats: four bytes a weight.
         case f32
         /// 16-bit floats with the range of 32-bit ones: two bytes a weight.
@@ -34,6 +36,8 @@ public struct LanguageModel: Sendable {
         public let name: String
         /// 32 hexadecimal digits that tell models apart by their weights, sizes and tokenizer.
         public let digest: String
+        /// How the weights are held; never `auto`.
+        public let precision: Precision
         /// The number of weights.
         public let parameterCount: Int
         /// Bytes of the weights in memory.
@@ -55,10 +59,11 @@ public struct LanguageModel: Sendable {
     ///   - progress: called with the fraction that is loaded, from 0 to 1.
     /// - Throws: an error whose message names the file, what is wrong with it, and what to do about it.
     public init(
-        path: String, precision: Precision = .f32, progress: (Double) -> Void = { _ in }
+        path: String, precision: Precision = .auto, progress: (Double) -> Void = { _ in }
     ) throws(LanguageModelError) {
-        let held: LlorchEngine.Precision =
+        let held: PrecisionChoice =
             switch precision {
+            case .auto: .auto
             case .f32: .f32
             case .bf16: .bf16
             case .q8: .q8
@@ -75,8 +80,15 @@ public struct LanguageModel: Sendable {
 
     /// What is known of the model.
     public var facts: Facts {
-        Facts(
-            name: loaded.facts.name, digest: loaded.facts.digest,
+        let precision: Precision =
+            switch loaded.model.precision {
+            case .f32: .f32
+            case .bf16: .bf16
+            case .q8: .q8
+            case .q4: .q4
+            }
+        return Facts(
+            name: loaded.facts.name, digest: loaded.facts.digest, precision: precision,
             parameterCount: loaded.model.parameterCount,
             memoryBytes: loaded.model.weightByteCount,
             contextLength: loaded.facts.contextLength,
@@ -121,7 +133,7 @@ public struct LanguageModel: Sendable {
             id: "generation", prompt: prompt,
             maximumTokens: min(maximumTokens, loaded.facts.contextLength),
             sampling: try sampling.parameters(), stopSequences: stopSequences,
-            seed: seed ?? .random(in: .min ... .max))
+            seed: seed ?? GenerationJob.drawnSeed())
         return try Generation(job, on: loaded)
     }
 }

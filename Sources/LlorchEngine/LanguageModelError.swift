@@ -20,6 +20,8 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
         case invalidRequest = "INVALID_REQUEST"
         /// The prompt leaves no room for another token.
         case contextOverflow = "CONTEXT_OVERFLOW"
+        /// There is too little memory for the weights, or for the positions of a text.
+        case outOfMemory = "OUT_OF_MEMORY"
         /// The model gave no usable numbers.
         case inferenceFailed = "INFERENCE_FAILED"
     }
@@ -48,7 +50,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     }
 
     /// The error with which loading ended.
-    init(loading error: any Error) {
+    package init(loading error: any Error) {
         let code: Code =
             switch error {
             case let error as ModelFileError:
@@ -58,6 +60,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
                 case .unsupported: .modelUnsupported
                 case .malformed, .inconsistent, .truncated: .modelMalformed
                 }
+            case is MemoryShortage: .outOfMemory
             case TokenizerError.missingFiles: .modelNotFound
             case TokenizerError.unreadableFile: .modelUnreadable
             default: .modelMalformed

@@ -8,6 +8,7 @@ package import UnixSignals
 /// The shim's parts, wired.
 package struct Shim: Sendable {
     package let queue: QueueService
+    package let connections: ConnectionCounts
     private let server: HTTPServer
     private let drainTimeout: Duration
 
@@ -16,18 +17,24 @@ package struct Shim: Sendable {
         _ options: ShimOptions, logger: Logger,
         onListening: @escaping @Sendable (Int) -> Void = { _ in }
     ) {
+        let counts = ConnectionCounts()
         let queue = QueueService(options.queue, serving: Serving(), logger: logger)
         let responder = ShimResponder(
             execute: JobRoute(ExecuteDialect(), queue: queue, timing: options.timing),
             cancel: CancelRoute(queue: queue), health: HealthRoute(serving: queue.serving),
-            metrics: MetricsRoute(metrics: queue.metrics, serving: queue.serving),
+            metrics: MetricsRoute(
+                metrics: queue.metrics, serving: queue.serving, connections: counts),
             hosts: HostRule(allowing: [options.host] + options.allowedHosts), token: options.token,
             logger: logger)
         server = HTTPServer(
-            host: options.host, port: options.port, logger: logger,
+            HTTPServer.Options(
+                host: options.host, port: options.port, limits: options.connections,
+                maximumConnections: options.maximumConnections),
+            counts: counts, logger: logger,
             beforeListening: { try await queue.waitUntilOpen() }, onListening: onListening,
-            respond: responder.respond)
+            respond: responder.respond, refuse: responder.answer)
         self.queue = queue
+        connections = counts
         drainTimeout = options.drainTimeout
     }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchQueue
+import LlorchSystem
 
 package struct ShimOptions: Sendable {
     package var host = "127.0.0.1"
@@ -15,6 +16,10 @@ package struct ShimOptions: Sendable {
     /// How long open streams may still take after SIGTERM.
     package var drainTimeout = Duration.seconds(5)
     package var timing = ResponseStream.Timing()
+    package var connections = ConnectionLimits()
+    /// Clients beyond this number wait until others leave.
+    package var maximumConnections = AcceptPace.limit(
+        ofDescriptors: DescriptorLimit.current, processors: DescriptorLimit.processors)
 
     package init(events: QueueEndpoint) {
         queue = QueueService.Options(events: events)

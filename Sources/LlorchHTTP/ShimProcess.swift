@@ -7,12 +7,12 @@ import LlorchSystem
 package import Logging
 import NIOCore
 import ServiceLifecycle
-import UnixSignals
 
 package enum ShimProcess {
-    /// Serves until SIGTERM or SIGINT, and until open streams have ended or the drain timeout is over.
+    /// Serves until SIGTERM, SIGINT or SIGHUP, and until open streams have ended or the drain timeout is over.
     ///
-    /// Prints one line, for scripts: the port may have been chosen by the system.
+    /// Prints one line, for scripts: the port may have been chosen by the system. A second signal ends the process at
+    /// once.
     package static func run(_ arguments: ShimArguments, logger: Logger) async throws {
         DescriptorLimit.raise()
         var options = try arguments.options()
@@ -23,10 +23,26 @@ package enum ShimProcess {
         }
         let host = options.host.contains(":") ? "[\(options.host)]" : options.host
         let shim = Shim(options, logger: logger) { port in
-            Output.write("listening on http://\(host):\(port)\n")
+            do {
+                try Output.write("listening on http://\(host):\(port)\n")
+            } catch {
+                // A server without its standard output still serves.
+                logger.warning(
+                    "the line that tells the port could not be written",
+                    metadata: ["port": "\(port)", "error": "\(error)"])
+            }
+        }
+        let group = shim.serviceGroup(signals: [], logger: logger)
+        let signal = try ShutdownSignal.handlingTermination(requests: 1)
+        try BlockingThread.start {
+            // Without a wait no signal would ever be obeyed: the process then drains at once.
+            try? signal.wait()
+            Task { await group.triggerGracefulShutdown() }
         }
         do {
-            try await shim.serviceGroup(signals: [.sigterm, .sigint], logger: logger).run()
+            try await group.run()
+        } catch let error as ServiceGroupError where error == .alreadyFinished() {
+            // The signal came before the services were started.
         } catch is CancellationError {
             logger.warning("stopped before every stream had ended")
         } catch {

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
-import HTTPTypes
+package import HTTPTypes
 package import HummingbirdCore
 import LlorchProtocol
 import LlorchSystem
@@ -45,9 +45,32 @@ package struct ShimResponder: Sendable {
         return response
     }
 
+    /// Headers and body of the answer to a request that is no valid HTTP, and so reaches no route.
+    package func answer(toInvalid refusal: Refusal) -> (HTTPFields, [UInt8]) {
+        let correlationID = UUID().uuidString.lowercased()
+        logger.notice(
+            "refused",
+            metadata: [
+                "status": "\(refusal.status.code)",
+                "constraint": "\(refusal.failure.errors.first?.constraint ?? "")",
+                "correlation_id": "\(correlationID)",
+            ])
+        metrics.metrics.refused(refusal.failure.code)
+        var headers: HTTPFields = [.contentType: "application/json"]
+        headers.append(contentsOf: refusal.headers)
+        if let name = Self.correlationHeader { headers[name] = correlationID }
+        return (headers, execute.dialect.body(of: refusal))
+    }
+
     private func route(_ request: Request, _ context: RequestContext) async throws -> Response {
-        if let refusal = hosts.refusal(of: request.head.authority) { throw refusal }
         let path = request.uri.path
+        let isQuestion = request.method == .get || request.method == .head
+        if let refusal = hosts.refusal(
+            of: request.head.authority,
+            mayBeMissing: isQuestion && Self.openPaths.contains(path))
+        {
+            throw refusal
+        }
         if !Self.openPaths.contains(path),
             let refusal = token?.refusal(of: request.headers[.authorization])
         {
@@ -62,6 +85,8 @@ package struct ShimResponder: Sendable {
         case ("/livez", .head): return health.live().createHeadResponse()
         case ("/metrics", .get): return metrics.respond()
         case ("/metrics", .head): return metrics.respond().createHeadResponse()
+        case ("*", .options):
+            return Response(status: .noContent, headers: [.allow: "GET,HEAD,POST,OPTIONS"])
         case ("/execute", _), ("/cancel", _): return Self.notAllowed("POST")
         case ("/health", _), ("/livez", _), ("/metrics", _): return Self.notAllowed("GET,HEAD")
         default:

@@ -15,7 +15,6 @@ package struct JSONSyntaxError: Error, Sendable, Hashable, CustomStringConvertib
         case controlCharacter = "a control character in a string must be escaped"
         case invalidEscape = "this escape does not exist"
         case loneSurrogate = "half a surrogate pair is no character"
-        case nul = "the character U+0000 is not allowed"
         case invalidNumber = "a number is not written as JSON demands"
         case numberOutOfRange = "a number is beyond the range of a double"
         case tooDeep = "arrays and objects are nested deeper than allowed"

@@ -49,7 +49,10 @@ package struct JSONWriter {
 
     package mutating func number(_ value: JSONNumber) { word(value.literal) }
 
-    /// UTF-8 stays; quotation marks, backslashes, control characters and U+2028/2029 are escaped.
+    /// UTF-8 stays; quotation marks, backslashes, all control characters and U+2028/2029 are escaped.
+    ///
+    /// No character at which a reader of lines cuts is left: Python's `str.splitlines` cuts at U+000B,
+    /// U+000C, U+001C to U+001E, U+0085, U+2028 and U+2029, JavaScript and Java at some of them.
     package mutating func string(_ text: String) {
         separate()
         bytes.append(UInt8(ascii: "\""))
@@ -66,7 +69,8 @@ package struct JSONWriter {
         let utf8 = text.utf8.span
         for index in utf8.indices {
             switch utf8[index] {
-            case 0x00..<0x20, UInt8(ascii: "\""), UInt8(ascii: "\\"), 0xE2: return false
+            case 0x00..<0x20, UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x7F, 0xC2, 0xE2:
+                return false
             default: continue
             }
         }
@@ -86,9 +90,10 @@ package struct JSONWriter {
             case 0x0A: escape(UInt8(ascii: "n"))
             case 0x0C: escape(UInt8(ascii: "f"))
             case 0x0D: escape(UInt8(ascii: "r"))
-            case 0x00..<0x20:
-                bytes.append(contentsOf: byte < 0x10 ? "\\u000".utf8 : "\\u001".utf8)
-                bytes.append(contentsOf: String(byte & 0xF, radix: 16).utf8)
+            case 0x00..<0x20, 0x7F: escapeControl(byte)
+            case 0xC2 where index < utf8.count && utf8[index] < 0xA0:
+                escapeControl(utf8[index])
+                index += 1
             case 0xE2
             where index + 1 < utf8.count && utf8[index] == 0x80 && utf8[index + 1] & 0xFE == 0xA8:
                 bytes.append(contentsOf: utf8[index + 1] == 0xA8 ? "\\u2028".utf8 : "\\u2029".utf8)
@@ -96,6 +101,12 @@ package struct JSONWriter {
             default: bytes.append(byte)
             }
         }
+    }
+
+    /// Writes `\u0000` to `\u009f`.
+    private mutating func escapeControl(_ code: UInt8) {
+        bytes.append(contentsOf: code < 0x10 ? "\\u000".utf8 : "\\u00".utf8)
+        bytes.append(contentsOf: String(code, radix: 16).utf8)
     }
 
     package mutating func value(_ value: JSONValue) {

@@ -11,29 +11,20 @@ package enum StrictJSON {
         package var maximumDepth: Int
         /// Values of all kinds, the containers included; bounds memory to a multiple of it.
         package var maximumValues: Int
-        /// Whether `\u0000` may stand in a string.
-        package var allowsNUL: Bool
 
         /// `maximumDepth` is at most 128: the reader recurses once a level.
-        package init(
-            maximumBytes: Int, maximumDepth: Int, maximumValues: Int = .max, allowsNUL: Bool = false
-        ) {
+        package init(maximumBytes: Int, maximumDepth: Int, maximumValues: Int = .max) {
             precondition(
                 (0...128).contains(maximumDepth),
                 "a depth of \(maximumDepth) is outside 0 to 128, which fits a thread's stack")
             self.maximumBytes = maximumBytes
             self.maximumDepth = maximumDepth
             self.maximumValues = maximumValues
-            self.allowsNUL = allowsNUL
         }
 
         /// A message of the queue: 1 MiB, 8 deep; a job has at most some 2,100 values.
         package static let wire = Limits(
             maximumBytes: 1 << 20, maximumDepth: 8, maximumValues: 8192)
-
-        /// A message of a worker: as `wire`, but with `\u0000`, because a model can write any character.
-        package static let event = Limits(
-            maximumBytes: 1 << 20, maximumDepth: 8, maximumValues: 8192, allowsNUL: true)
 
         /// The body of an HTTP request: 2 MiB; unknown members may be deeper than ours.
         package static let http = Limits(
@@ -41,7 +32,7 @@ package enum StrictJSON {
 
         /// A model's file, as large as its reader allows.
         package static func file(maximumBytes: Int, maximumDepth: Int = 32) -> Limits {
-            Limits(maximumBytes: maximumBytes, maximumDepth: maximumDepth, allowsNUL: true)
+            Limits(maximumBytes: maximumBytes, maximumDepth: maximumDepth)
         }
     }
 
@@ -257,9 +248,7 @@ private struct JSONReader {
         case UInt8(ascii: "r"): scratch.append(0x0D)
         case UInt8(ascii: "t"): scratch.append(0x09)
         case UInt8(ascii: "u"):
-            let scalar = try escapedScalar(bytes, from: start)
-            if scalar == "\0", !limits.allowsNUL { throw JSONSyntaxError(.nul, at: start) }
-            scratch.append(contentsOf: scalar.utf8)
+            scratch.append(contentsOf: try escapedScalar(bytes, from: start).utf8)
         default: throw JSONSyntaxError(.invalidEscape, at: start)
         }
     }

@@ -51,6 +51,12 @@ package struct GenerationJob: Sendable, Hashable {
         self.correlationID = correlationID
     }
 
+    /// A seed for a job that brings none.
+    ///
+    /// It has 53 bits, so that readers that keep numbers as doubles, such as JavaScript, send back the seed
+    /// that they were told. A client may give any seed of 64 bits.
+    package static func drawnSeed() -> UInt64 { .random(in: 0..<1 << 53) }
+
     /// The value of an absent `max_tokens`, which is the largest allowed; the context left may end the job earlier.
     package static let defaultMaximumTokens = 2048
 }

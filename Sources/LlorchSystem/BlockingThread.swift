@@ -25,7 +25,8 @@ package enum BlockingThread {
         }
     }
 
-    private static func start(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
+    /// Runs a body on a new thread, which nothing waits for.
+    package static func start(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
         let work = unsafe Unmanaged.passRetained(Work(body))
         var thread = pthread_t()
         let code = unsafe pthread_create(

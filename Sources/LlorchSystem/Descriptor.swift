@@ -19,7 +19,7 @@ package struct Descriptor: ~Copyable, Sendable {
         opening path: String, _ flags: Int32, mode: mode_t = 0
     ) throws(SystemError) {
         rawValue = try SystemCall.check("open \(path)") {
-            unsafe open(path, flags | O_CLOEXEC, mode)
+            unsafe PathText.withCString(path) { unsafe open($0, flags | O_CLOEXEC, mode) }
         }
     }
 
@@ -61,15 +61,33 @@ package struct Descriptor: ~Copyable, Sendable {
 
     /// Reads what comes next, at most `buffer.count` bytes; 0 at the end.
     package func read(into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
-        try unsafe Self.read(from: rawValue, into: buffer)
+        try SystemCall.check("read") {
+            unsafe Glibc.read(rawValue, buffer.baseAddress, buffer.count)
+        }
     }
 
-    /// Reads from a descriptor that somebody else owns, such as standard input.
+    /// Reads from a descriptor that somebody else owns, such as standard input, which may be non-blocking.
     static func read(
         from descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer
     ) throws(SystemError) -> Int {
-        try SystemCall.check("read") {
-            unsafe Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+        try whenReady(descriptor, POLLIN) { () throws(SystemError) in
+            try SystemCall.check("read") {
+                unsafe Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+            }
+        }
+    }
+
+    /// Makes a call again once a descriptor that is not ready has become so.
+    private static func whenReady(
+        _ descriptor: Int32, _ event: Int32, _ call: () throws(SystemError) -> Int
+    ) throws(SystemError) -> Int {
+        while true {
+            do throws(SystemError) {
+                return try call()
+            } catch  where error.code == EAGAIN {
+                var entry = pollfd(fd: descriptor, events: Int16(event), revents: 0)
+                _ = try SystemCall.check("poll") { unsafe poll(&entry, 1, -1) }
+            }
         }
     }
 
@@ -111,14 +129,16 @@ package struct Descriptor: ~Copyable, Sendable {
         try Self.write(bytes, to: rawValue)
     }
 
-    /// Writes to a descriptor that somebody else owns, such as standard output.
+    /// Writes to a descriptor that somebody else owns, such as standard output, which may be non-blocking.
     static func write(_ bytes: Span<UInt8>, to descriptor: Int32) throws(SystemError) {
         var done = 0
         while done < bytes.count {
             done += try unsafe bytes.withUnsafeBytes { buffer throws(SystemError) in
                 let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[done...])
-                return try SystemCall.check("write") {
-                    unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+                return try whenReady(descriptor, POLLOUT) { () throws(SystemError) in
+                    try SystemCall.check("write") {
+                        unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+                    }
                 }
             }
         }

@@ -18,4 +18,16 @@ package enum DescriptorLimit {
         limit.rlim_cur = min(wanted, limit.rlim_max)
         _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
+
+    /// How many descriptors this process may have now.
+    package static var current: Int {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+            return Int(wanted)
+        }
+        return Int(clamping: limit.rlim_cur)
+    }
+
+    /// Processors of the machine; a server has an event loop, and so some descriptors, for each.
+    package static var processors: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 }

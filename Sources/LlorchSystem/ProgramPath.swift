@@ -12,6 +12,6 @@ package enum ProgramPath {
                 unsafe readlink("/proc/self/exe", $0, buffer.count)
             } ?? 0
         }
-        return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+        return count > 0 ? PathText.text(buffer[..<count]) : nil
     }
 }

@@ -1,8 +1,8 @@
-// Requests that the process leave, from SIGTERM, SIGINT or a test: one request to drain, two to stop at once.
+// Requests that the process leave, from SIGTERM, SIGINT, SIGHUP or a test: one request to drain, two to stop at once.
+// Commands that have nothing to drain: Termination.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
-import Synchronization
+import CLlorchSystem
 
 /// Counts requests to leave and wakes the loop's wait for sockets.
 package final class ShutdownSignal: Sendable {
@@ -26,28 +26,28 @@ package final class ShutdownSignal: Sendable {
         wakeUp.take()
     }
 
-    /// A signal that SIGTERM and SIGINT raise from now on, for the life of the process.
-    package static func handlingTermination() throws(SystemError) -> ShutdownSignal {
+    /// Blocks until a request comes, and takes it.
+    package func wait() throws(SystemError) {
+        while take() == 0 { try wakeUp.wait() }
+    }
+
+    /// A signal that SIGTERM, SIGINT and SIGHUP raise from now on, for the life of the process.
+    ///
+    /// SIGHUP stays ignored where it is ignored at the start (nohup).
+    ///
+    /// - Parameter requests: signals that raise it; the one after these ends the process, whatever it does.
+    /// - Throws: where no pipe is left, or the system refuses a handler.
+    /// - Returns: the signal, which lives as long as the process.
+    package static func handlingTermination(
+        requests: Int = 2
+    ) throws(SystemError) -> ShutdownSignal {
         let signal = try ShutdownSignal()
         // The handler may write at any later time, so the pipe is never closed.
         _ = unsafe Unmanaged.passRetained(signal)
-        handlerPipe.store(signal.wakeUp.writeDescriptor, ordering: .sequentiallyConsistent)
-        for number in [SIGTERM, SIGINT] {
-            var action = sigaction()
-            unsafe action.__sigaction_handler.sa_handler = { _ in
-                let saved = errno
-                var byte: UInt8 = 1
-                _ = unsafe write(handlerPipe.load(ordering: .relaxed), &byte, 1)
-                errno = saved
-            }
-            action.sa_flags = SA_RESTART
-            guard unsafe sigaction(number, &action, nil) == 0 else {
-                throw SystemError("sigaction", errno)
-            }
+        let descriptor = signal.wakeUp.writeDescriptor
+        _ = try SystemCall.check("sigaction") {
+            llorch_report_signals(descriptor, Int32(clamping: requests))
         }
         return signal
     }
 }
-
-/// Where the signal handler writes; a handler can capture nothing.
-private let handlerPipe = Atomic<Int32>(-1)

@@ -15,7 +15,11 @@ package enum SmallFile {
                 opening: draft, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
             try file.write(bytes.span)
         }
-        _ = try SystemCall.check("rename \(draft)") { unsafe rename(draft, path) }
+        _ = try SystemCall.check("rename \(draft)") {
+            unsafe PathText.withCString(draft) { draft in
+                unsafe PathText.withCString(path) { unsafe rename(draft, $0) }
+            }
+        }
     }
 
     /// Creates `path` with `write`, removes it again where that fails, and replaces no file.
@@ -34,6 +38,6 @@ package enum SmallFile {
 
     /// Removes a file where it exists.
     package static func remove(_ path: String) {
-        _ = unsafe unlink(path)
+        _ = unsafe PathText.withCString(path) { unsafe unlink($0) }
     }
 }

@@ -12,4 +12,10 @@ extension SystemError {
 
     /// This process may not have the address.
     package var isNotPermitted: Bool { code == EACCES }
+
+    /// The process or the system has no descriptor, no buffer or no memory left; some may come free.
+    package var isOutOfResources: Bool { [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) }
+
+    /// The client had left before its connection was accepted.
+    package var isConnectionAborted: Bool { code == ECONNABORTED }
 }

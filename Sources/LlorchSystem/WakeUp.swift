@@ -32,6 +32,12 @@ package final class WakeUp: Sendable {
         _ = unsafe write(writeDescriptor, &byte, 1)
     }
 
+    /// Blocks until a signal waits to be taken.
+    package func wait() throws(SystemError) {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        _ = try SystemCall.check("poll") { unsafe poll(&entry, 1, -1) }
+    }
+
     /// Takes the signals since the last call, and returns their number.
     package func take() -> Int {
         var bytes = [UInt8](repeating: 0, count: 64)

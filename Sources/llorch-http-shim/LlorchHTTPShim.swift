@@ -31,6 +31,7 @@ struct LlorchHTTPShim: AsyncParsableCommand {
     var host = ShimArguments().host
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             """
             A file with the token that clients must show as `Authorization: Bearer TOKEN`. Without this \
@@ -47,7 +48,7 @@ struct LlorchHTTPShim: AsyncParsableCommand {
             """, valueName: "name"))
     var allowedHosts: [String] = []
 
-    @Option(help: "Port to listen on; 0 takes a free port and prints it.")
+    @Option(parsing: .unconditional, help: "Port to listen on; 0 takes a free port and prints it.")
     var port = ShimArguments().port
 
     @Option(help: ArgumentHelp("Where workers send their events.", valueName: "bind:address"))
@@ -65,11 +66,12 @@ struct LlorchHTTPShim: AsyncParsableCommand {
 
     @OptionGroup var access: AccessOptions
 
-    @Option(help: "Jobs that may wait; a further job is answered 503.")
+    @Option(parsing: .unconditional, help: "Jobs that may wait; a further job is answered 503.")
     var backlog = ShimArguments().backlog
 
     @Option(
-        help: "Seconds that open streams may still take after SIGTERM or SIGINT.",
+        parsing: .unconditional,
+        help: "Seconds that open streams may still take after SIGTERM, SIGINT or SIGHUP.",
         transform: DrainTimeout.parse)
     var drainTimeout = DrainTimeout.standard
 

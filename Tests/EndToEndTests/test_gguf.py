@@ -111,7 +111,8 @@ def random_q6(shape):
 def perplexity(worker_binary, model, tmp_path):
     file = tmp_path / "text.txt"
     file.write_bytes(TEXT)
-    done = run(worker_binary, "perplexity", "--model", model, "--file", file, "--json", "--per-token")
+    done = run(worker_binary, "perplexity", "--model", model, "--file", file, "--json", "--per-token",
+               "--precision", "f32")
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.count(b",") > 200
     return done.stdout

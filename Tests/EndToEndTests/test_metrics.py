@@ -16,10 +16,10 @@ from shim import read_until_tokens
 HISTOGRAMS = {"llorch_queue_wait_seconds", "llorch_time_to_first_token_seconds",
               "llorch_inter_token_seconds", "llorch_cancel_seconds"}
 GAUGES = {"llorch_jobs_running", "llorch_jobs_waiting", "llorch_outbox_bytes", "llorch_worker_up",
-          "llorch_worker_name_conflict", "llorch_sse_clients"}
+          "llorch_worker_name_conflict", "llorch_sse_clients", "llorch_connections"}
 # The parser takes `_total` for the sample's ending, not for a part of the family's name.
 COUNTERS = {"llorch_jobs", "llorch_prompt_tokens", "llorch_generated_tokens", "llorch_redeliveries",
-            "llorch_replays", "llorch_fenced_events", "llorch_event_gaps", "llorch_rejected",
+            "llorch_accept_pauses", "llorch_replays", "llorch_fenced_events", "llorch_event_gaps", "llorch_rejected",
             "llorch_malformed", "llorch_worker_boots"}
 LABELS = {"outcome", "reason", "code", "side", "worker", "le"}
 

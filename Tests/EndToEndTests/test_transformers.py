@@ -63,7 +63,7 @@ def greedy(model, prompt, count):
 def generate(worker_binary, directory, prompt, count):
     return run_json_lines(
         worker_binary, "generate", "--model", directory, "--ids", ",".join(map(str, prompt)),
-        "--max-tokens", count, "--temperature", 0, "--json")[-1]
+        "--max-tokens", count, "--temperature", 0, "--json", "--precision", "f32")[-1]
 
 
 def random_prompt(model, length, seed):
@@ -96,7 +96,7 @@ def test_log_probabilities(worker_binary, pair, tmp_path):
     file = tmp_path / "text.txt"
     file.write_bytes(text.stdout)
     (ours,) = run_json_lines(worker_binary, "perplexity", "--model", directory, "--file", file,
-                             "--json", "--per-token")
+                             "--json", "--per-token", "--precision", "f32")
     assert ours["tokens"] == len(ids)
     found = torch.tensor(ours["log_probabilities"], dtype=torch.float64)
     exact = log_probabilities(model, ids)

@@ -39,6 +39,49 @@ import Testing
         #expect(throws: ValidationError.self) { try DrainTimeout.parse(text) }
     }
 
+    @Test(arguments: [("0", UInt64.min), ("18446744073709551615", UInt64.max)])
+    func aSeedIsAWholeNumber(text: String, seed: UInt64) throws {
+        #expect(try Seed.parse(text) == seed)
+    }
+
+    @Test(arguments: ["", "-1", "1.5", "x", "18446744073709551616"])
+    func anotherSeedIsToldTheRange(text: String) throws {
+        let error = try #require(throws: ValidationError.self) { try Seed.parse(text) }
+        #expect("\(error)".contains("--seed \(text): expected a whole number, 0 to 18446744073709"))
+    }
+
+    @Test func aValueMayBeginWithTwoDashes() {
+        let cases: [([String], [String])] = [
+            (["a", "--stop", "---", "x"], ["a", "--stop=---", "x"]),
+            (["--prompt", "--", "--stop", "--"], ["--prompt=--", "--stop=--"]),
+            (["--model", "--x", "--json"], ["--model=--x", "--json"]),
+            (["--prompt", "a", "--json"], ["--prompt", "a", "--json"]),
+            (["--", "--prompt", "--x"], ["--", "--prompt", "--x"]),
+            (["--seed", "--json", "--stop"], ["--seed", "--json", "--stop"]),
+        ]
+        for (arguments, expected) in cases { #expect(DashValues.joined(arguments) == expected) }
+    }
+
+    @Test func onlyNamesOfFilesMayBeOtherBytesThanText() throws {
+        let raw = PathText.text([0x61, 0xE9])
+        let permitted = [
+            ["serve", "--model", raw], ["--model=\(raw)"], ["bench", "--tokenizer", "a", raw],
+            ["keys", raw], ["keys", "--show", raw], ["--prompt", "é", "--state-directory", raw],
+        ]
+        for arguments in permitted { try ArgumentBytes.check(arguments) }
+        let refused = [
+            [raw], ["generate", "--prompt", raw], ["--prompt=\(raw)"], ["--worker-id", raw],
+            ["--model", "a", "--stop", raw], ["--\(raw)"], ["--model\(raw)=a"],
+        ]
+        for arguments in refused {
+            let error = try #require(throws: ValidationError.self, "\(arguments)") {
+                try ArgumentBytes.check(arguments)
+            }
+            #expect("\(error)".contains("argument \(arguments.count), '"))
+            #expect("\(error)".contains(#"a\xE9"#))
+        }
+    }
+
     @Test func aFailedCheckIsABadCommandLine() throws {
         #expect(try Program.checkUsage { 1 } == 1)
         let error = try #require(throws: ValidationError.self) {

@@ -46,7 +46,7 @@ import Testing
         #expect(generation.seed == 7 && generation.ending == .maximumTokens)
         #expect(generation.next() == nil)
 
-        var backend = CPUBackend(
+        var backend = try CPUBackend(
             try LoadedModel(path: Self.path, precision: .f32, kernels: .generic))
         let parameters = try #require(
             SamplingParameters(temperature: sampling.temperature, topK: UInt32(sampling.topK)))

@@ -35,8 +35,23 @@ import Testing
     @Test("escapes what must be and nothing else")
     func escapes() {
         let written = text { $0.string("\u{0}\u{1}\u{1F}\u{8}\t\n\u{C}\r\"\\/é\u{7F}\u{2027}😀") }
-        #expect(written == #""\u0000\u0001\u001f\b\t\n\f\r\"\\/é"# + "\u{7F}\u{2027}😀\"")
+        #expect(written == #""\u0000\u0001\u001f\b\t\n\f\r\"\\/é\u007f"# + "\u{2027}😀\"")
         #expect(text { $0.string("\u{2028}a\u{2029}\u{202A}") } == "\"\\u2028a\\u2029\u{202A}\"")
+    }
+
+    @Test("no character at which a reader of lines cuts stands raw, and no other is escaped")
+    func lines() {
+        let cutting = [0x2028, 0x2029] + Array(0..<0x20) + Array(UInt32(0x7F)...0x9F)
+        let wrong = (UInt32(0)...0x2_FFFF).compactMap(Unicode.Scalar.init).filter { scalar in
+            let string = "a\(Character(scalar))b"
+            let written = text { $0.string(string) }
+            let isRaw = written.unicodeScalars.contains(scalar) && scalar != "\"" && scalar != "\\"
+            let isMeant =
+                (try? StrictJSON.parse(Array(written.utf8), limits: .http)) == .string(string)
+            let mustNotBeRaw = cutting.contains(scalar.value) || scalar == "\"" || scalar == "\\"
+            return isRaw == mustNotBeRaw || !isMeant || written.contains(where: \.isNewline)
+        }
+        #expect(wrong == [])
     }
 
     @Test("numbers are exact")

@@ -133,8 +133,11 @@ private func parse(
     func strings() throws {
         #expect(try parse(#""\ud83d\ude00\u00e9\/\u2028""#) == .string("😀é/\u{2028}"))
         #expect(try parse("\"e\u{301}\"") != parse("\"\u{E9}\""))
-        #expect(throws: JSONSyntaxError(.nul, at: 2)) { try parse(#""a\u0000""#, limits: .wire) }
-        #expect(throws: JSONSyntaxError(.nul, at: 1)) { try parse(#""\u0000""#, limits: .http) }
+        #expect(try parse(#""a\u0000""#, limits: .wire) == .string("a\0"))
+        #expect(try parse(#""\u0000""#, limits: .http) == .string("\0"))
+        #expect(throws: JSONSyntaxError(.controlCharacter, at: 1)) {
+            try parse("\"\0\"", limits: .http)
+        }
     }
 }
 

@@ -64,7 +64,9 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
             #""temperature":2.0000001"#, #""temperature":-0.0"#, #""temperature":-1e-46"#,
             #""top_p":0"#, #""top_p":1"#, #""top_p":1.00000005"#, #""min_p":0"#, #""min_p":1"#,
             #""repetition_penalty":0"#, #""repetition_penalty":2"#, #""seed":0"#, #""seed":null"#,
-            #""stop":[]"#, #""stop":["a","b","c","d"]"#, #""top_k":0"#,
+            #""max_tokens":null,"temperature":null,"top_p":null,"top_k":null,"min_p":null"#,
+            #""repetition_penalty":null,"stop":null"#, #""stop":[]"#, #""stop":["a","b","c","d"]"#,
+            #""top_k":0"#,
             #""nonsense":{"deep":[[[1]]]}"#, #""deadline_ms":"ignored over HTTP""#,
             #""resume_ids":"ignored over HTTP","x_trace":1"#,
         ])
@@ -232,7 +234,7 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
         arguments: [
             "", " ", "{", #"{"job_id":"j","prompt":"p"} x"#, #"{"job_id":"j","prompt":"p",}"#,
             "\u{FEFF}{}", "/* */{}", #"{"job_id":"j","prompt":"p","temperature":NaN}"#,
-            #"{"job_id":"j","prompt":"\ud800"}"#, #"{"job_id":"j","prompt":"\u0000"}"#,
+            #"{"job_id":"j","prompt":"\ud800"}"#, "{\"job_id\":\"j\",\"prompt\":\"\0\"}",
             #"{"job_id":"j","prompt":"p","temperature":1e400}"#,
         ])
     func syntax(_ body: String) throws {
@@ -253,16 +255,14 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
             #"{"job_id":null,"prompt":"p"}"#, #"{"job_id":7,"prompt":"p"}"#,
             #"{"job_id":"j","prompt":["p"]}"#, #"{"job_id":"j","prompt":"p","max_tokens":10.0}"#,
             #"{"job_id":"j","prompt":"p","max_tokens":-1}"#,
-            #"{"job_id":"j","prompt":"p","max_tokens":null}"#,
             #"{"job_id":"j","prompt":"p","max_tokens":4294967296}"#,
             #"{"job_id":"j","prompt":"p","max_tokens":"16"}"#,
-            #"{"job_id":"j","prompt":"p","temperature":null}"#,
             #"{"job_id":"j","prompt":"p","temperature":"1"}"#,
             #"{"job_id":"j","prompt":"p","temperature":true}"#,
             #"{"job_id":"j","prompt":"p","top_k":-1}"#, #"{"job_id":"j","prompt":"p","top_k":1.5}"#,
             #"{"job_id":"j","prompt":"p","seed":-1}"#, #"{"job_id":"j","prompt":"p","seed":-0}"#,
             #"{"job_id":"j","prompt":"p","seed":18446744073709551616}"#,
-            #"{"job_id":"j","prompt":"p","stop":null}"#,
+            #"{"job_id":"j","prompt":null}"#,
             #"{"job_id":"j","prompt":"p","stop":"a"}"#,
             #"{"job_id":"j","prompt":"p","stop":[null]}"#,
             #"{"job_id":"j","prompt":"p","stop":["a",1]}"#,

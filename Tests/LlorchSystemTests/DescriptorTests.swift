@@ -44,6 +44,16 @@ import Testing
         #expect(try writing.result() == [])
     }
 
+    @Test func aReadOfAnEmptyPipeThatDoesNotBlockIsAnError() throws {
+        let pipe = try SystemPipe()
+        try #require(fcntl(pipe.reader.rawValue, F_SETFL, O_NONBLOCK) == 0)
+        var bytes = [UInt8](repeating: 0, count: 8)
+        let error = try #require(throws: SystemError.self) {
+            _ = try bytes.withUnsafeMutableBytes { try pipe.reader.read(into: $0) }
+        }
+        #expect(error.code == EAGAIN)
+    }
+
     @Test func aWriteToAPipeWithoutAReaderIsAnError() throws {
         signal(SIGPIPE, SIG_IGN)
         let (reader, writer) = try SystemPipe.ends()

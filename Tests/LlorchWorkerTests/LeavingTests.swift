@@ -58,8 +58,8 @@ import Testing
     }
 
     @Test func terminationSignalsArriveAsRequests() throws {
-        let signal = try ShutdownSignal.handlingTermination()
-        for number in [SIGTERM, SIGINT] {
+        let signal = try ShutdownSignal.handlingTermination(requests: 3)
+        for number in [SIGTERM, SIGINT, SIGHUP] {
             kill(getpid(), number)
             var poller = ZMQPoller()
             poller.add(descriptor: signal.descriptor)

@@ -66,7 +66,7 @@ import Testing
             kernels: #require(Kernels(.generic)))
         let layers = model.model.configuration.layerCount
         let (prompt, tokens) = (100, 6)
-        var backend = CPUBackend(model, chunkLength: chunkLength)
+        var backend = try CPUBackend(model, chunkLength: chunkLength)
         try backend.start(
             GenerationJob(
                 id: "a", prompt: "ids", maximumTokens: tokens,

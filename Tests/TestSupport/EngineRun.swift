@@ -20,7 +20,7 @@ extension CheckpointModel {
         let ids = try self.prompt(prompt).ids
         return try runs.withLock { runs in
             if let recording = runs.recordings[prompt] { return recording }
-            let recording = Self.run(ids, over: try loaded(&runs).model)
+            let recording = try Self.run(ids, over: loaded(&runs).model)
             runs.recordings[prompt] = recording
             return recording
         }
@@ -43,8 +43,8 @@ extension CheckpointModel {
             if let lastBlock {
                 source.configuration = source.configuration.with(layerCount: lastBlock + 1)
             }
-            return Self.run(
-                ids, over: try GPT2(reading: &source, kernels: Self.kernels()),
+            return try Self.run(
+                ids, over: GPT2(reading: &source, kernels: Self.kernels()),
                 logits: lastBlock == nil ? .all : .none)
         }
     }
@@ -52,7 +52,7 @@ extension CheckpointModel {
     /// Lends a session over the model as it is; one at a time.
     package func withSession(_ body: (inout EngineSession) throws -> Void) throws {
         try runs.withLock { runs in
-            var session = EngineSession(try loaded(&runs).model)
+            var session = try EngineSession(loaded(&runs).model)
             try body(&session)
         }
     }
@@ -60,7 +60,7 @@ extension CheckpointModel {
     /// Lends the backend that the worker runs; one at a time.
     package func withBackend(_ body: (inout CPUBackend) throws -> Void) throws {
         try runs.withLock { runs in
-            var backend = CPUBackend(try loaded(&runs))
+            var backend = try CPUBackend(loaded(&runs))
             try body(&backend)
         }
     }
@@ -87,8 +87,8 @@ extension CheckpointModel {
 
     private static func run(
         _ ids: [TokenID], over model: GPT2, logits: LogitRows = .all
-    ) -> ActivationRecorder {
-        var session = EngineSession(model)
+    ) throws -> ActivationRecorder {
+        var session = try EngineSession(model)
         session.forward(ids, logits: logits)
         return session.recorder
     }

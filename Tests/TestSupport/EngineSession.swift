@@ -12,11 +12,13 @@ package struct EngineSession: ~Copyable {
     /// Everything shown since the session began or was reset.
     package private(set) var recorder = ActivationRecorder()
 
-    package init(_ model: GPT2) {
-        self.model = model
-        cache = model.makeCache()
-        activations = model.makeActivations(
+    package init(_ model: GPT2) throws {
+        let cache = try model.makeCache()
+        let activations = try model.makeActivations(
             chunkLength: model.configuration.contextLength, allLogits: true)
+        self.model = model
+        self.cache = cache
+        self.activations = activations
     }
 
     /// Positions in the cache.

@@ -110,6 +110,8 @@ typedef struct {
     void (*gelu_erf)(float *x, ptrdiff_t n);
     /// y = exp(x), within 2 ulp. y may be x.
     void (*exponential)(const float *x, float *y, ptrdiff_t n);
+    /// Whether each of n floats is a number whose magnitude is at most `limit`, which is finite.
+    int (*fits)(const float *x, ptrdiff_t n, float limit);
 } llk_kernels;
 
 /// Whether this processor, and the operating system on it, can run a level.

@@ -29,20 +29,24 @@ package struct KVCache: ~Copyable {
     package init(
         layerCount: Int, headCount: Int, headSize: Int, contextLength: Int,
         element: CacheElement = .f32
-    ) {
+    ) throws(MemoryShortage) {
+        let valueStride = headSize.roundedUp(toMultipleOf: 16)
+        let panelsPerHead = contextLength.roundedUp(toMultipleOf: Self.panel) / Self.panel
+        let keys = try ElementRows(
+            rows: layerCount * headCount * panelsPerHead,
+            byteCount: headSize * Self.panel * element.byteCount)
+        let values = try ElementRows(
+            rows: layerCount * headCount,
+            byteCount: contextLength * valueStride * element.byteCount)
         self.layerCount = layerCount
         self.headCount = headCount
         self.headSize = headSize
         self.contextLength = contextLength
         self.element = element
-        valueStride = headSize.roundedUp(toMultipleOf: 16)
-        panelsPerHead = contextLength.roundedUp(toMultipleOf: Self.panel) / Self.panel
-        keys = ElementRows(
-            rows: layerCount * headCount * panelsPerHead,
-            byteCount: headSize * Self.panel * element.byteCount)
-        values = ElementRows(
-            rows: layerCount * headCount,
-            byteCount: contextLength * valueStride * element.byteCount)
+        self.valueStride = valueStride
+        self.panelsPerHead = panelsPerHead
+        self.keys = keys
+        self.values = values
         narrowed = [UInt16](repeating: 0, count: headCount * headSize)
     }
 

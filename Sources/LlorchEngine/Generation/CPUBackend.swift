@@ -32,15 +32,18 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
     /// - Parameters:
     ///   - loaded: the model.
     ///   - chunkLength: tokens of a prefill chunk; nil lets the model choose.
-    package init(_ loaded: LoadedModel, chunkLength: Int? = nil) {
+    /// - Throws: where memory is too short for the cache or the buffers.
+    package init(_ loaded: LoadedModel, chunkLength: Int? = nil) throws(MemoryShortage) {
+        let cache = try loaded.model.makeCache()
+        let activations = try loaded.model.makeActivations(chunkLength: chunkLength)
         self.loaded = loaded
-        cache = loaded.model.makeCache()
-        activations = loaded.model.makeActivations(chunkLength: chunkLength)
         sampler = Sampler(
-            vocabularySize: loaded.tokenizer.vocabularySize, kernels: loaded.model.kernels)
+            vocabularySize: loaded.tokenCount, kernels: loaded.model.kernels)
         var facts = loaded.facts
         facts.memoryBytes += UInt64(cache.byteCount + activations.byteCount)
         self.facts = facts
+        self.cache = cache
+        self.activations = activations
         pending.reserveCapacity(4)
     }
 

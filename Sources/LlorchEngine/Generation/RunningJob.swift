@@ -29,7 +29,7 @@ struct RunningJob {
         let context = loaded.model.configuration.contextLength
         guard promptIDs.count < context else { throw .overflow(promptIDs.count, context) }
         guard !promptIDs.isEmpty else { throw .field("prompt", "the prompt has no tokens") }
-        let vocabularySize = loaded.tokenizer.vocabularySize
+        let vocabularySize = loaded.tokenCount
         for (field, ids) in [("prompt", promptIDs), ("resume_ids", job.resumeIDs)] {
             if let id = ids.first(where: { $0 >= vocabularySize }) {
                 throw .field(

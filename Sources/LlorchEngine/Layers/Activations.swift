@@ -32,7 +32,10 @@ package struct Activations: ~Copyable {
     ///   - chunkLength: at least 1.
     ///   - allLogits: whether passes may ask for the logits of all rows, which takes T·V floats.
     ///   - kernels: the instruction-set level, which knows how rows are quantized.
-    package init(sizes: Sizes, chunkLength: Int, allLogits: Bool = false, kernels: Kernels) {
+    /// - Throws: where memory is too short for the buffers.
+    package init(
+        sizes: Sizes, chunkLength: Int, allLogits: Bool = false, kernels: Kernels
+    ) throws(MemoryShortage) {
         precondition(chunkLength > 0, "a chunk of \(chunkLength) tokens")
         let width = sizes.hiddenSize
         let tile = Attention.tileRows
@@ -42,7 +45,11 @@ package struct Activations: ~Copyable {
             + [(tile, sizes.contextLength), (tile, sizes.headSize)]
             + [(logitRows, sizes.vocabularySize)]
             + Array(repeating: (chunkLength, width), count: 4)
-        let arena = PageArena(sizes: shapes.map { Matrix.byteCount(rows: $0, columns: $1) })
+        let blockColumns = max(width, sizes.feedForwardSize)
+        let blockBytes = QuantizedRows.byteCount(
+            rows: chunkLength, columns: blockColumns, precision: sizes.precision, kernels: kernels)
+        let arena = try PageArena(
+            sizes: shapes.map { Matrix.byteCount(rows: $0, columns: $1) } + [blockBytes])
         self.chunkLength = chunkLength
         residual = Matrix(rows: chunkLength, columns: width, arena: arena)
         norm = Matrix(rows: chunkLength, columns: width, arena: arena)
@@ -54,8 +61,8 @@ package struct Activations: ~Copyable {
         hidden = Matrix(rows: chunkLength, columns: sizes.feedForwardSize, arena: arena)
         logits = Matrix(rows: logitRows, columns: sizes.vocabularySize, arena: arena)
         quantized = QuantizedRows(
-            rows: chunkLength, columns: max(width, sizes.feedForwardSize),
-            precision: sizes.precision, kernels: kernels)
+            rows: chunkLength, columns: blockColumns, precision: sizes.precision,
+            kernels: kernels, arena: arena)
     }
 
     /// Bytes held.

@@ -15,10 +15,13 @@ package struct BenchRunner: ~Copyable {
     /// - Parameters:
     ///   - model: the model.
     ///   - chunkLength: tokens of a pass; nil lets the model choose.
-    package init(_ model: GPT2, chunkLength: Int?) {
+    /// - Throws: where memory is too short for cache and buffers.
+    package init(_ model: GPT2, chunkLength: Int?) throws(MemoryShortage) {
+        let cache = try model.makeCache()
+        let activations = try model.makeActivations(chunkLength: chunkLength)
         self.model = model
-        cache = model.makeCache()
-        activations = model.makeActivations(chunkLength: chunkLength)
+        self.cache = cache
+        self.activations = activations
     }
 
     package var cacheByteCount: Int { cache.byteCount }

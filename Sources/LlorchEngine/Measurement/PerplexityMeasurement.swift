@@ -16,9 +16,12 @@ package struct PerplexityMeasurement: TextReader, ~Copyable {
     /// - Parameters:
     ///   - model: the model.
     ///   - chunkLength: tokens of a pass; nil lets the model choose.
-    package init(_ model: GPT2, chunkLength: Int? = nil) {
-        reader = WindowReader(model, chunkLength: chunkLength)
-        distribution = TokenDistribution(of: model)
+    /// - Throws: where memory is too short for cache and buffers.
+    package init(_ model: GPT2, chunkLength: Int? = nil) throws(MemoryShortage) {
+        let reader = try WindowReader(model, chunkLength: chunkLength)
+        let distribution = try TokenDistribution(of: model)
+        self.reader = reader
+        self.distribution = distribution
     }
 
     /// ln p of ids 1, 2, …, each given those before it in its window.

@@ -35,7 +35,10 @@ package struct PrecisionComparison: TextReader, ~Copyable {
     ///   - model: the model.
     ///   - reference: what it is compared with.
     ///   - chunkLength: tokens of a pass; nil takes what both models can take at once.
-    package init(_ model: GPT2, reference: GPT2, chunkLength: Int? = nil) {
+    /// - Throws: where memory is too short for cache and buffers.
+    package init(
+        _ model: GPT2, reference: GPT2, chunkLength: Int? = nil
+    ) throws(MemoryShortage) {
         precondition(
             model.configuration.vocabularySize == reference.configuration.vocabularySize
                 && model.configuration.contextLength == reference.configuration.contextLength,
@@ -43,10 +46,14 @@ package struct PrecisionComparison: TextReader, ~Copyable {
         // Both read the same chunks, whose preferred length depends on the precision.
         let chunkLength =
             chunkLength ?? min(model.preferredChunkLength, reference.preferredChunkLength)
-        self.model = WindowReader(model, chunkLength: chunkLength)
-        self.reference = WindowReader(reference, chunkLength: chunkLength)
-        distribution = TokenDistribution(of: model)
-        expected = TokenDistribution(of: reference)
+        let reader = try WindowReader(model, chunkLength: chunkLength)
+        let referenceReader = try WindowReader(reference, chunkLength: chunkLength)
+        let distribution = try TokenDistribution(of: model)
+        let expected = try TokenDistribution(of: reference)
+        self.model = reader
+        self.reference = referenceReader
+        self.distribution = distribution
+        self.expected = expected
     }
 
     /// Windows as in `PerplexityMeasurement.logProbabilities`.

@@ -16,9 +16,12 @@ struct TokenDistribution: ~Copyable {
     /// Σ exp(logit − max).
     private var sum = 1.0
 
-    init(of model: GPT2) {
+    init(of model: GPT2) throws(MemoryShortage) {
+        let columns = model.configuration.vocabularySize
         kernels = model.kernels
-        shifted = Matrix(rows: 1, columns: model.configuration.vocabularySize)
+        shifted = Matrix(
+            rows: 1, columns: columns,
+            arena: try PageArena(sizes: [Matrix.byteCount(rows: 1, columns: columns)]))
     }
 
     mutating func set(_ reader: borrowing WindowReader, row: Int) {

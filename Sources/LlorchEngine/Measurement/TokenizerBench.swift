@@ -29,8 +29,8 @@ package struct TokenizerBench: Sendable {
     ///   - documentLength: bytes after which a document ends at the next line's end; nil takes the file
     ///     whole.
     /// - Throws: when the file cannot be read.
-    package init(file: String, documentLength: Int?) throws(FileError) {
-        let text = try RegularFile.contents(of: file, limit: Self.maximumBytes)
+    package init(file: String, documentLength: Int?) throws(InputError) {
+        let text = try InputFile.contents(of: file, limit: Self.maximumBytes)
         self.file = file
         byteCount = text.count
         documents = documentLength.map { Self.cut(text, after: $0) } ?? [text]

@@ -51,10 +51,12 @@ struct WindowReader: ~Copyable {
     private var cache: KVCache
     private var activations: Activations
 
-    init(_ model: GPT2, chunkLength: Int?) {
+    init(_ model: GPT2, chunkLength: Int?) throws(MemoryShortage) {
+        let cache = try model.makeCache()
+        let activations = try model.makeActivations(chunkLength: chunkLength, allLogits: true)
         self.model = model
-        cache = model.makeCache()
-        activations = model.makeActivations(chunkLength: chunkLength, allLogits: true)
+        self.cache = cache
+        self.activations = activations
     }
 
     /// Tokens of a pass at most.

@@ -30,8 +30,8 @@ package struct GPT2: Sendable {
     /// An empty cache.
     ///
     /// Keys and values are halves at every precision but f32, whose weights are not rounded either.
-    package func makeCache() -> KVCache {
-        KVCache(
+    package func makeCache() throws(MemoryShortage) -> KVCache {
+        try KVCache(
             layerCount: configuration.layerCount, headCount: configuration.headCount,
             headSize: configuration.headSize, contextLength: configuration.contextLength,
             element: precision == .f32 ? .f32 : .f16)
@@ -42,9 +42,12 @@ package struct GPT2: Sendable {
     /// - Parameters:
     ///   - chunkLength: tokens of a pass at most; nil takes `preferredChunkLength`.
     ///   - allLogits: whether passes may ask for the logits of all rows.
+    /// - Throws: where memory is too short for the buffers.
     /// - Returns: buffers that serve one pass at a time.
-    package func makeActivations(chunkLength: Int? = nil, allLogits: Bool = false) -> Activations {
-        Activations(
+    package func makeActivations(
+        chunkLength: Int? = nil, allLogits: Bool = false
+    ) throws(MemoryShortage) -> Activations {
+        try Activations(
             sizes: Activations.Sizes(
                 contextLength: configuration.contextLength, hiddenSize: configuration.hiddenSize,
                 headSize: configuration.headSize, feedForwardSize: configuration.feedForwardSize,

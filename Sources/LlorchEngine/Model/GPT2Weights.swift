@@ -10,13 +10,14 @@ extension GPT2 {
     ///   - precision: how matrices are held; norms, biases and positions stay f32.
     ///   - kernels: the instruction-set level to pack for.
     ///   - progress: called with the fraction read, after each slice.
-    /// - Throws: an error of the source or of `progress`, either of which ends the loading.
+    /// - Throws: an error of the source or of `progress`, and `ModelFileError` for the first weight that is no number
+    ///   or that the precision does not hold; each ends the loading.
     package init<Source: TensorSource>(
         reading source: inout Source, precision: Precision = .f32, kernels: Kernels,
         progress: (Double) throws -> Void = { _ in }
     ) throws {
         let configuration = source.configuration
-        var loader = WeightLoader(source, precision: precision, kernels: kernels)
+        var loader = try WeightLoader(source, precision: precision, kernels: kernels)
         let width = configuration.hiddenSize
 
         let tokens = try loader.table("wte.weight", from: &source, progress)
@@ -67,16 +68,17 @@ private struct WeightLoader: ~Copyable {
     let total: Int
     private var done = 0
     /// Values of one slice: small enough for the second-level cache to keep until it is packed.
-    private var slice = Matrix(rows: 1, columns: 1 << 16)
+    private var slice: Matrix
 
-    init(_ source: some TensorSource, precision: Precision, kernels: Kernels) {
+    init(
+        _ source: some TensorSource, precision: Precision, kernels: Kernels
+    ) throws(MemoryShortage) {
+        let slice = try Self.slice(count: 1 << 16)
         let configuration = source.configuration
-        self.precision = precision
-        self.kernels = kernels
         let matrices = configuration.requiredTensors.filter {
             $0.shape.count == 2 && $0.name != "wpe.weight"
         }
-        arena = PageArena(
+        let arena = try PageArena(
             sizes: matrices.map { tensor in
                 // Tables hold an output a row, all others an input.
                 let isTable = tensor.name == "wte.weight" || tensor.name == "lm_head.weight"
@@ -87,6 +89,10 @@ private struct WeightLoader: ~Copyable {
                         ? precision.ofTable(storedAs: source.format(of: tensor.name))
                         : precision, kernels: kernels)
             })
+        self.precision = precision
+        self.kernels = kernels
+        self.arena = arena
+        self.slice = slice
         total = configuration.requiredTensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     }
 
@@ -140,11 +146,12 @@ private struct WeightLoader: ~Copyable {
         case .inputRows:
             try forEachSlice(
                 weight, rows: rowCount, width: width, granule: PackedMatrix.Builder.inputGranule,
-                &source, progress
+                held: precision, &source, progress
             ) { builder.setInputRows(from: $0, $1) }
         case .outputRows:
             try setOutputRows(
-                of: weight, rows: rowCount, width: width, in: &builder, &source, progress)
+                of: weight, rows: rowCount, width: width, held: precision, in: &builder, &source,
+                progress)
         }
         let bias = try rows(name + ".bias", count: 1, width: outputs, from: &source, progress)
         return Linear(weight: builder.finish(), bias: bias, kernels: kernels)
@@ -155,12 +162,12 @@ private struct WeightLoader: ~Copyable {
         _ name: String, from source: inout Source, _ progress: (Double) throws -> Void
     ) throws -> PackedMatrix {
         let (outputs, inputs) = size(of: name, in: source)
+        let held = precision.ofTable(storedAs: source.format(of: name))
         var builder = PackedMatrix.Builder(
-            inputSize: inputs, outputSize: outputs,
-            precision: precision.ofTable(storedAs: source.format(of: name)), kernels: kernels,
+            inputSize: inputs, outputSize: outputs, precision: held, kernels: kernels,
             arena: arena)
         try setOutputRows(
-            of: name, rows: outputs, width: inputs, in: &builder, &source, progress)
+            of: name, rows: outputs, width: inputs, held: held, in: &builder, &source, progress)
         return builder.finish()
     }
 
@@ -172,55 +179,111 @@ private struct WeightLoader: ~Copyable {
         var values = [Float](repeating: 0, count: count * width)
         var span = values.mutableSpan
         try source.read(name, rows: 0..<count, into: &span)
+        try Self.check(
+            values.span, of: name, from: 0, width: width, in: source, held: .f32, kernels)
         try advance(by: count * width, progress)
         return values
     }
 
     /// A row for each output: blocks are packed as they are stored, all else as floats.
     private mutating func setOutputRows<Source: TensorSource>(
-        of name: String, rows: Int, width: Int, in builder: inout PackedMatrix.Builder,
-        _ source: inout Source, _ progress: (Double) throws -> Void
+        of name: String, rows: Int, width: Int, held: Precision,
+        in builder: inout PackedMatrix.Builder, _ source: inout Source,
+        _ progress: (Double) throws -> Void
     ) throws {
         let granule = PackedMatrix.Builder.outputGranule
         guard let format = source.format(of: name), format.isBlocks else {
-            try forEachSlice(name, rows: rows, width: width, granule: granule, &source, progress) {
-                builder.setOutputRows(from: $0, $1)
-            }
+            try forEachSlice(
+                name, rows: rows, width: width, granule: granule, held: held, &source, progress
+            ) { builder.setOutputRows(from: $0, $1) }
             return
         }
+        let limit = WeightLimit(held)
         let rowBytes = format.byteCount(ofValues: width)
-        let step = rowsOfSlice(width: (rowBytes + 3) / 4, granule: granule)
+        let step = try rowsOfSlice(width: (rowBytes + 3) / 4, granule: granule)
         for first in stride(from: 0, to: rows, by: step) {
             let range = first..<min(first + step, rows)
             let byteCount = range.count * rowBytes
             var floats = slice.mutableRow(0)
             var bytes = unsafe floats.mutableBytes
             try source.readStored(name, rows: range, into: &bytes)
-            unsafe builder.setOutputRows(
-                from: first, stored: format, slice.row(0).bytes.extracting(first: byteCount))
+            do {
+                let stored = unsafe slice.row(0).bytes.extracting(first: byteCount)
+                if let (place, value) = limit.firstUnfit(inBlocks: stored, format) {
+                    throw Self.unfit(
+                        value, at: first * width + place, of: name, in: source, held: held)
+                }
+                builder.setOutputRows(from: first, stored: format, stored)
+            }
             try advance(by: range.count * width, progress)
         }
     }
 
+    private static func slice(count: Int) throws(MemoryShortage) -> Matrix {
+        let arena = try PageArena(sizes: [Matrix.byteCount(rows: 1, columns: count)])
+        return Matrix(rows: 1, columns: count, arena: arena)
+    }
+
     /// How many rows of `width` floats a slice holds, once it holds a granule.
-    private mutating func rowsOfSlice(width: Int, granule: Int) -> Int {
-        if slice.columns < granule * width { slice = Matrix(rows: 1, columns: granule * width) }
+    private mutating func rowsOfSlice(
+        width: Int, granule: Int
+    ) throws(MemoryShortage) -> Int {
+        if slice.columns < granule * width { slice = try Self.slice(count: granule * width) }
         return slice.columns / width / granule * granule
     }
 
     private mutating func forEachSlice<Source: TensorSource>(
-        _ name: String, rows: Int, width: Int, granule: Int, _ source: inout Source,
-        _ progress: (Double) throws -> Void, _ body: (_ first: Int, _ values: Span<Float>) -> Void
+        _ name: String, rows: Int, width: Int, granule: Int, held: Precision,
+        _ source: inout Source, _ progress: (Double) throws -> Void,
+        _ body: (_ first: Int, _ values: Span<Float>) -> Void
     ) throws {
-        let step = rowsOfSlice(width: width, granule: granule)
+        let step = try rowsOfSlice(width: width, granule: granule)
         for first in stride(from: 0, to: rows, by: step) {
             let range = first..<min(first + step, rows)
             let count = range.count * width
             var span = slice.mutableRow(0, width: count)
             try source.read(name, rows: range, into: &span)
-            body(first, slice.row(0).extracting(first: count))
+            do {
+                let values = slice.row(0).extracting(first: count)
+                try Self.check(
+                    values, of: name, from: first, width: width, in: source, held: held, kernels)
+                body(first, values)
+            }
             try advance(by: count, progress)
         }
+    }
+
+    /// Refuses weights that cannot be held; `first` is the row of the first.
+    private static func check(
+        _ values: Span<Float>, of name: String, from first: Int, width: Int,
+        in source: some TensorSource, held: Precision, _ kernels: Kernels
+    ) throws(ModelFileError) {
+        guard let place = WeightLimit(held).firstUnfit(in: values, kernels) else { return }
+        throw unfit(
+            values[place], at: first * width + place, of: name, in: source, held: held)
+    }
+
+    private static func unfit(
+        _ value: Float, at place: Int, of name: String, in source: some TensorSource,
+        held: Precision
+    ) -> ModelFileError {
+        let (path, storedName) = source.origin(of: name)
+        let shape = source.shape(of: name) ?? []
+        let at =
+            shape.count == 2
+            ? "row \(place / shape[1]), column \(place % shape[1])" : "place \(place)"
+        let found = "tensor \(storedName.quotedForMessage) has \(value) at \(at)"
+        if value.isFinite {
+            return ModelFileError(
+                .unsupported, path: path,
+                problem: "\(found), but \(held.rawValue) holds no weight beyond "
+                    + "±\(WeightLimit(held).magnitude)", remedy: "load it with --precision f32")
+        }
+        return ModelFileError(
+            .malformed, path: path, problem: "\(found), expected a number",
+            remedy:
+                "the model is broken: download or convert it again, or take an earlier state of "
+                + "its training")
     }
 
     private mutating func advance(by count: Int, _ progress: (Double) throws -> Void) throws {

@@ -20,6 +20,9 @@ package protocol TensorSource {
     /// Rows of a matrix that is stored in blocks can also be had as they are stored.
     func format(of name: String) -> StoredFormat?
 
+    /// The file that holds a tensor, and its name there, for messages.
+    func origin(of name: String) -> (path: String, name: String)
+
     /// Reads rows of a rank-2 tensor, or a whole rank-1 tensor as row 0, widened to Float exactly.
     ///
     /// - Precondition: `rows` lie in the tensor and `destination` holds exactly these rows.
@@ -37,6 +40,8 @@ package protocol TensorSource {
 
 extension TensorSource {
     package func format(of name: String) -> StoredFormat? { nil }
+
+    package func origin(of name: String) -> (path: String, name: String) { ("the model", name) }
 
     package mutating func readStored(
         _ name: String, rows: Range<Int>, into destination: inout MutableRawSpan

@@ -27,6 +27,11 @@ package struct StoredModel: TensorSource, Sendable {
 
     package func format(of name: String) -> StoredFormat? { tensors[name]?.format }
 
+    package func origin(of name: String) -> (path: String, name: String) {
+        let tensor = tensor(name)
+        return (tensor.file.path, tensor.name)
+    }
+
     package mutating func read(
         _ name: String, rows: Range<Int>, into destination: inout MutableSpan<Float>
     ) throws(ModelFileError) {
@@ -41,6 +46,11 @@ package struct StoredModel: TensorSource, Sendable {
         var tensor = tensor(name)
         try tensor.readStored(rows, into: &destination)
         tensors[name] = tensor
+    }
+
+    /// Whether every value of a tensor is one of bf16.
+    mutating func holdsOnlyBF16(_ name: String) throws(ModelFileError) -> Bool {
+        try tensor(name).holdsOnlyBF16(&scratch)
     }
 
     // MARK: - Digest

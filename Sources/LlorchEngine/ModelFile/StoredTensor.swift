@@ -5,14 +5,19 @@
 /// Where one tensor of the model is, and how much of it has been digested.
 package struct StoredTensor: Sendable {
     let file: ModelFile
+    /// As the file has it.
+    let name: String
     let format: StoredFormat
     let shape: [Int]
     /// Bytes of the file.
     let range: Range<Int>
     private var digest = OrderedDigest()
 
-    init(file: ModelFile, format: StoredFormat, shape: [Int], range: Range<Int>) {
+    init(
+        file: ModelFile, name: String, format: StoredFormat, shape: [Int], range: Range<Int>
+    ) {
         self.file = file
+        self.name = name
         self.format = format
         self.shape = shape
         self.range = range
@@ -103,6 +108,21 @@ package struct StoredTensor: Sendable {
             }
         }
         digest.update(floats.span.extracting(places), from: first)
+    }
+
+    /// Whether every value is one of bf16; stops at the first that is not.
+    func holdsOnlyBF16(_ scratch: inout Scratch) throws(ModelFileError) -> Bool {
+        if format == .bfloat16 { return true }
+        // What is read here is not digested: the rows are read again in their order.
+        var copy = self
+        for first in stride(from: 0, to: valueCount, by: Self.sliceCount) {
+            let count = min(Self.sliceCount, valueCount - first)
+            var floats = [Float](repeating: 0, count: count)
+            var span = floats.mutableSpan
+            try copy.read(from: first, into: &span, at: 0..<count, &scratch)
+            guard floats.allSatisfy({ $0.bitPattern & 0xFFFF == 0 }) else { return false }
+        }
+        return true
     }
 
     // MARK: - Digest

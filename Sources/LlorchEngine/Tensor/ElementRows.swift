@@ -17,10 +17,10 @@ package enum CacheElement: Sendable, Hashable {
     private let stride: Int
     private let base: UnsafeMutableRawPointer
 
-    init(rows: Int, byteCount: Int) {
+    init(rows: Int, byteCount: Int) throws(MemoryShortage) {
         self.rows = rows
         stride = byteCount.roundedUp(toMultipleOf: 64)
-        unsafe base = .allocateZeroedPages(byteCount: rows * stride)
+        unsafe base = try .allocateZeroedPages(byteCount: rows * stride)
     }
 
     deinit { unsafe base.freePages(byteCount: byteCount) }

@@ -69,6 +69,13 @@ import CLlorchKernels
         }
     }
 
+    /// Whether each value is a number whose magnitude is at most `magnitude`, which is finite.
+    package func fits(_ x: Span<Float>, magnitude: Float) -> Bool {
+        unsafe x.withUnsafeBufferPointer { x in
+            unsafe table.pointee.fits(x.baseAddress, x.count, magnitude) != 0
+        }
+    }
+
     /// x = x · factor.
     package func scale(_ x: inout MutableSpan<Float>, by factor: Float) {
         unsafe x.withUnsafeMutableBufferPointer { x in

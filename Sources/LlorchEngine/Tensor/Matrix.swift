@@ -34,7 +34,7 @@ import Glibc
         if let arena {
             unsafe memory = arena.take(byteCount: byteCount)
         } else {
-            unsafe memory = .allocateZeroedPages(byteCount: byteCount)
+            unsafe memory = .ownZeroedPages(byteCount: byteCount)
         }
         unsafe base = memory.bindMemory(to: Float.self, capacity: max(rows * stride, 1))
     }
@@ -91,12 +91,15 @@ extension UnsafeMutableRawPointer {
     /// Zeroed bytes, on a 2 MiB boundary and with huge pages asked for where the block is large.
     ///
     /// A decode step reads every weight once, and 4 KiB pages cost a tenth of the bandwidth. Large blocks come
-    /// from the system, whose pages are zero when first touched. Freed with `freePages`. Ends the process when
-    /// memory is exhausted, as Swift's own allocations do.
-    static func allocateZeroedPages(byteCount: Int) -> UnsafeMutableRawPointer {
+    /// from the system, whose pages are zero when first touched. Freed with `freePages`.
+    static func allocateZeroedPages(
+        byteCount: Int
+    ) throws(MemoryShortage) -> UnsafeMutableRawPointer {
         guard byteCount >= hugePage else {
-            let memory = UnsafeMutableRawPointer.allocate(
-                byteCount: max(byteCount, 1), alignment: 64)
+            var memory: UnsafeMutableRawPointer?
+            guard unsafe posix_memalign(&memory, 64, max(byteCount, 1)) == 0,
+                let memory = unsafe memory
+            else { throw .ofPages(byteCount) }
             unsafe memset(memory, 0, byteCount)
             return unsafe memory
         }
@@ -105,7 +108,7 @@ extension UnsafeMutableRawPointer {
         let mapped = unsafe mmap(
             nil, size + hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else {
-            preconditionFailure("out of memory: \(size) bytes")
+            throw .ofPages(size + hugePage)
         }
         let before = (hugePage - Int(bitPattern: mapped) % hugePage) % hugePage
         let memory = unsafe mapped + before
@@ -115,12 +118,42 @@ extension UnsafeMutableRawPointer {
         return unsafe memory
     }
 
+    /// As `allocateZeroedPages`, for a matrix that is no part of a model, as tests have them; ends the process when
+    /// memory is exhausted, as Swift's own allocations do.
+    static func ownZeroedPages(byteCount: Int) -> UnsafeMutableRawPointer {
+        do {
+            return unsafe try allocateZeroedPages(byteCount: byteCount)
+        } catch {
+            preconditionFailure("\(error)")
+        }
+    }
+
     /// Frees what `allocateZeroedPages` gave for as many bytes.
     func freePages(byteCount: Int) {
         if byteCount >= hugePage {
             unsafe munmap(self, byteCount.roundedUp(toMultipleOf: hugePage))
         } else {
-            unsafe deallocate()
+            unsafe free(self)
         }
+    }
+}
+
+extension MemoryShortage {
+    /// Finds out what is left, to 1 MiB, by asking for less and less.
+    fileprivate static func ofPages(_ needed: Int) -> MemoryShortage {
+        let unit = 1 << 20
+        var (held, refused) = (0, needed / unit + 1)
+        while refused - held > 1 {
+            let middle = held + (refused - held) / 2
+            let mapped = unsafe mmap(
+                nil, middle * unit, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            if let mapped = unsafe mapped, unsafe mapped != MAP_FAILED {
+                unsafe munmap(mapped, middle * unit)
+                held = middle
+            } else {
+                refused = middle
+            }
+        }
+        return MemoryShortage(needed: needed, left: held * unit)
     }
 }

@@ -136,7 +136,7 @@ package struct PackedMatrix: Sendable {
                 kernels: kernels)
             self.init(
                 inputSize: inputSize, outputSize: outputSize, precision: precision,
-                kernels: kernels, arena: PageArena(sizes: [byteCount]))
+                kernels: kernels, arena: .own(byteCount: byteCount))
         }
 
         /// `values` are rows [first, …) of [K, N], as Conv1D stores them.

@@ -17,12 +17,22 @@
     private static let alignment = 64
 
     /// - Parameter sizes: what will be taken, in bytes, in any order.
-    package init(sizes: [Int]) {
+    /// - Throws: where the system has no block for all of them together.
+    package init(sizes: [Int]) throws(MemoryShortage) {
         byteCount = sizes.reduce(0) { $0 + $1.roundedUp(toMultipleOf: Self.alignment) }
-        unsafe base = .allocateZeroedPages(byteCount: byteCount)
+        unsafe base = try .allocateZeroedPages(byteCount: byteCount)
     }
 
     deinit { unsafe base.freePages(byteCount: byteCount) }
+
+    /// For a matrix that is no part of a model, as tests have them; ends the process when memory is exhausted.
+    static func own(byteCount: Int) -> PageArena {
+        do {
+            return try PageArena(sizes: [byteCount])
+        } catch {
+            preconditionFailure("\(error)")
+        }
+    }
 
     /// Zeroed bytes that live as long as the arena.
     ///

@@ -4,7 +4,7 @@
 
 import CLlorchKernels
 
-/// The raw value is the spelling of `--precision`.
+/// The raw value is the spelling of `--precision` and of the messages of the queue.
 package enum Precision: String, Sendable, Hashable, CaseIterable {
     /// 4 bytes a weight; checkpoints are compared at this precision.
     case f32
@@ -30,6 +30,31 @@ package enum Precision: String, Sendable, Hashable, CaseIterable {
         case .q4: Int(LLK_Q4.rawValue)
         }
     }
+}
+
+/// A precision, or the one that fits the model's file.
+///
+/// The raw value is the spelling of `--precision`.
+package enum PrecisionChoice: String, Sendable, Hashable, CaseIterable {
+    /// What this gives: ModelFile/AutomaticPrecision.swift.
+    case auto
+    case f32
+    case bf16
+    case q8
+    case q4
+
+    package init(_ precision: Precision) {
+        self =
+            switch precision {
+            case .f32: .f32
+            case .bf16: .bf16
+            case .q8: .q8
+            case .q4: .q4
+            }
+    }
+
+    /// Nil where the file decides.
+    package var precision: Precision? { Precision(rawValue: rawValue) }
 }
 
 extension Kernels {

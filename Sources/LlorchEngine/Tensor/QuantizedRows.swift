@@ -11,18 +11,41 @@ import CLlorchKernels
     /// Bytes from row to row.
     private let stride: Int
     private let base: UnsafeMutableRawPointer
+    /// The arena that the memory belongs to; nil where these rows own their memory.
+    private let arena: PageArena?
 
-    /// Room for `rows` rows of up to `columns` values, for weights of one precision.
-    package init(rows: Int, columns: Int, precision: Precision, kernels: Kernels) {
-        let unit = Int(LLK_UNIT)
-        let bytes = unsafe kernels.format(precision).pointee.row_unit_bytes
+    /// Room for `rows` rows of up to `columns` values, for weights of one precision; in an arena that has room for
+    /// them, or in memory of its own.
+    package init(
+        rows: Int, columns: Int, precision: Precision, kernels: Kernels, arena: PageArena? = nil
+    ) {
         self.rows = rows
         self.columns = columns
-        stride = columns.roundedUp(toMultipleOf: unit) / unit * bytes
-        unsafe base = .allocateZeroedPages(byteCount: rows * stride)
+        self.arena = arena
+        stride = Self.stride(columns: columns, precision: precision, kernels: kernels)
+        if let arena {
+            unsafe base = arena.take(byteCount: rows * stride)
+        } else {
+            unsafe base = .ownZeroedPages(byteCount: rows * stride)
+        }
     }
 
-    deinit { unsafe base.freePages(byteCount: byteCount) }
+    deinit {
+        if arena == nil { unsafe base.freePages(byteCount: byteCount) }
+    }
+
+    private static func stride(columns: Int, precision: Precision, kernels: Kernels) -> Int {
+        let unit = Int(LLK_UNIT)
+        let bytes = unsafe kernels.format(precision).pointee.row_unit_bytes
+        return columns.roundedUp(toMultipleOf: unit) / unit * bytes
+    }
+
+    /// Bytes that rows of these sizes will take.
+    package static func byteCount(
+        rows: Int, columns: Int, precision: Precision, kernels: Kernels
+    ) -> Int {
+        rows * stride(columns: columns, precision: precision, kernels: kernels)
+    }
 
     package var byteCount: Int { rows * stride }
 

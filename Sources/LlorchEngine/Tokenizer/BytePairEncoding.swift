@@ -6,27 +6,50 @@ import LlorchProtocol
 
 struct BytePairEncoding: Sendable {
     let merges: MergeTable
-    /// Token of each single byte.
+    /// Token of each single byte; 0 where it has none.
     let byteTokens: [TokenID]
+    /// The bytes without a token, which are left out of every text.
+    private let isMissing: [Bool]
+    private let isComplete: Bool
     /// Rank of each pair of bytes, first << 8 | second: most look-ups are the first of a piece.
     private let bytePairRanks: [UInt32]
 
     /// Longest piece that is scanned; beyond it keeping pairs in order is faster.
     private static let scanLimit = 48
 
-    init(merges: MergeTable, byteTokens: [TokenID]) {
+    init(merges: MergeTable, byteTokens: [TokenID?]) {
         self.merges = merges
-        self.byteTokens = byteTokens
+        self.byteTokens = byteTokens.map { $0 ?? 0 }
+        isMissing = byteTokens.map { $0 == nil }
+        isComplete = !byteTokens.contains(nil)
         var ranks: [UInt32] = []
         ranks.reserveCapacity(1 << 16)
         for left in byteTokens {
-            for right in byteTokens { ranks.append(merges.rank(left, right)) }
+            for right in byteTokens {
+                if let left, let right {
+                    ranks.append(merges.rank(left, right))
+                } else {
+                    ranks.append(MergeTable.noRank)
+                }
+            }
         }
         bytePairRanks = ranks
     }
 
     /// Appends the tokens of `piece`, which is not empty, to `tokens`.
     func append(_ piece: Span<UInt8>, to tokens: inout [TokenID], scratch: inout MergeScratch) {
+        if isComplete || !piece.indices.contains(where: { isMissing[Int(piece[$0])] }) {
+            merge(piece, to: &tokens, scratch: &scratch)
+            return
+        }
+        var kept: [UInt8] = []
+        for index in piece.indices where !isMissing[Int(piece[index])] { kept.append(piece[index]) }
+        if !kept.isEmpty { merge(kept.span, to: &tokens, scratch: &scratch) }
+    }
+
+    private func merge(
+        _ piece: Span<UInt8>, to tokens: inout [TokenID], scratch: inout MergeScratch
+    ) {
         if piece.count <= Self.scanLimit {
             scan(piece, into: &tokens)
         } else if merges.ranksRise {

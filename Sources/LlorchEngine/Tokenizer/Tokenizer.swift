@@ -1,6 +1,7 @@
 // GPT-2's byte-level byte-pair encoding: text to token ids and back.
 // The steps: PreTokenizer.swift, BytePairEncoding.swift; pieces of a running answer:
-// StreamingDetokenizer.swift. Special tokens in text are ordinary text.
+// StreamingDetokenizer.swift; added tokens in a text: TokenFinder.swift. Special tokens in a text are ordinary
+// text unless its reader asks for them.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchProtocol
@@ -13,15 +14,26 @@ package struct Tokenizer: Sendable {
     private let preTokenizer = PreTokenizer()
     /// The id of `<|endoftext|>`; nil where the vocabulary has none.
     package let endOfText: TokenID?
+    /// The number of tokens of the vocabulary itself; ids from here on are added tokens.
+    package let unaddedCount: Int
+    private let finder: TokenFinder
+    private let addsPrefixSpace: Bool
+    /// What a digest takes of added tokens and settings; empty where they are GPT-2's own.
+    private let settingsText: String
 
     /// From the contents of `vocab.json` and `merges.txt`.
-    package init(vocabularyJSON: [UInt8], merges: [UInt8]) throws(TokenizerError) {
-        try self.init(TokenizerParts(vocabularyJSON: vocabularyJSON, merges: merges))
+    package init(
+        vocabularyJSON: [UInt8], merges: [UInt8], settings: TokenizerSettings = .standard
+    ) throws(TokenizerError) {
+        try self.init(
+            TokenizerParts(vocabularyJSON: vocabularyJSON, merges: merges, settings: settings))
     }
 
     /// From the contents of a `tokenizer.json` that does what GPT-2 does.
-    package init(tokenizerJSON: [UInt8]) throws(TokenizerError) {
-        try self.init(TokenizerParts(tokenizerJSON: tokenizerJSON))
+    package init(
+        tokenizerJSON: [UInt8], settings: TokenizerSettings = .standard
+    ) throws(TokenizerError) {
+        try self.init(TokenizerParts(tokenizerJSON: tokenizerJSON, settings: settings))
     }
 
     /// From tokens in order of their ids and merges `a b` in order of preference, as GGUF has them.
@@ -35,12 +47,14 @@ package struct Tokenizer: Sendable {
     package init(_ files: TokenizerFiles) throws(TokenizerError) {
         switch files.form {
         case .vocabularyAndMerges(let vocabulary, let merges):
-            try self.init(vocabularyJSON: vocabulary, merges: merges)
-        case .combined(let json): try self.init(tokenizerJSON: json)
+            try self.init(
+                vocabularyJSON: vocabulary, merges: merges, settings: files.settings)
+        case .combined(let json):
+            try self.init(tokenizerJSON: json, settings: files.settings)
         }
     }
 
-    /// From the files of a model's directory: `vocab.json` and `merges.txt`, else `tokenizer.json`.
+    /// From the files of a model's directory: `tokenizer.json`, else `vocab.json` and `merges.txt`.
     package init(directory: String) throws(TokenizerError) {
         try self.init(TokenizerFiles(directory: directory))
     }
@@ -52,7 +66,8 @@ package struct Tokenizer: Sendable {
             TokenizerParts(
                 tokens: vocabulary.tokens, plainIDs: vocabulary.plainIDs,
                 merges: vocabulary.merges, file: gguf.path,
-                remedy: "take a GGUF file that was converted from a GPT-2"))
+                remedy: "take a GGUF file that was converted from a GPT-2"),
+            finder: .longest(FoundTokens(vocabulary.found)))
     }
 
     /// From what a person names as a model: a directory, of which the tokenizer's files are enough, or a
@@ -65,28 +80,51 @@ package struct Tokenizer: Sendable {
         }
     }
 
-    private init(_ parts: TokenizerParts) throws(TokenizerError) {
+    private init(
+        _ parts: TokenizerParts, finder: TokenFinder? = nil
+    ) throws(TokenizerError) {
         let tables = try TokenizerTables(parts)
         vocabulary = tables.vocabulary
         encoding = tables.encoding
         wholePieces = tables.wholePieces
         endOfText = tables.endOfText
+        self.finder = finder ?? .leftmost(tables.addedTokens)
+        unaddedCount = parts.tokens.count
+        addsPrefixSpace = parts.addsPrefixSpace
+        settingsText = parts.settingsText
+    }
+
+    /// Takes added tokens and settings that are not GPT-2's own.
+    package func update(_ digest: inout ContentDigest) {
+        if !settingsText.isEmpty { digest.update(settingsText) }
     }
 
     package var vocabularySize: Int { vocabulary.count }
 
-    package func tokenize(_ text: String) -> [TokenID] {
-        tokenize(validated: text.utf8.span)
+    /// Tokenizes a text.
+    ///
+    /// - Parameters:
+    ///   - text: what to tokenize.
+    ///   - parsingSpecialTokens: whether the text of a special token, as `<|endoftext|>`, is that token; otherwise it is
+    ///     text like any other. Added tokens that are not special are found in any case.
+    /// - Returns: the ids; none for a text without a byte that has a token.
+    package func tokenize(_ text: String, parsingSpecialTokens: Bool = false) -> [TokenID] {
+        tokenize(validated: text.utf8.span, parsingSpecialTokens)
     }
 
-    package func tokenize(_ text: borrowing UTF8Span) -> [TokenID] {
-        tokenize(validated: text.span)
+    package func tokenize(
+        _ text: borrowing UTF8Span, parsingSpecialTokens: Bool = false
+    ) -> [TokenID] {
+        tokenize(validated: text.span, parsingSpecialTokens)
     }
 
     /// Checks that `text` is UTF-8 first.
-    package func tokenize(bytes text: Span<UInt8>) throws(TokenizerError) -> [TokenID] {
+    package func tokenize(
+        bytes text: Span<UInt8>, parsingSpecialTokens: Bool = false
+    ) throws(TokenizerError) -> [TokenID] {
         do {
-            return tokenize(try UTF8Span(validating: text))
+            return tokenize(
+                try UTF8Span(validating: text), parsingSpecialTokens: parsingSpecialTokens)
         } catch {
             throw .invalidUTF8(byteOffset: error.byteOffsets.lowerBound)
         }
@@ -99,9 +137,24 @@ package struct Tokenizer: Sendable {
         return scratch.stepCount
     }
 
-    private func tokenize(validated text: Span<UInt8>) -> [TokenID] {
+    private func tokenize(
+        validated text: Span<UInt8>, _ parsingSpecialTokens: Bool
+    ) -> [TokenID] {
         var scratch = MergeScratch()
-        return tokenize(validated: text, scratch: &scratch)
+        guard finder.isNeeded(parsingSpecialTokens: parsingSpecialTokens) else {
+            return tokenize(validated: text, scratch: &scratch)
+        }
+        var tokens: [TokenID] = []
+        tokens.reserveCapacity(text.count / 3 + 1)
+        let segments = finder.segments(of: text, parsingSpecialTokens: parsingSpecialTokens)
+        for segment in segments {
+            if let token = segment.token {
+                tokens.append(token)
+            } else {
+                append(text.extracting(segment.range), to: &tokens, scratch: &scratch)
+            }
+        }
+        return tokens
     }
 
     private func tokenize(
@@ -110,6 +163,28 @@ package struct Tokenizer: Sendable {
         var tokens: [TokenID] = []
         // English has about four bytes a token.
         tokens.reserveCapacity(text.count / 3 + 1)
+        append(text, to: &tokens, scratch: &scratch)
+        return tokens
+    }
+
+    /// Appends the tokens of a text without added tokens.
+    private func append(
+        _ text: Span<UInt8>, to tokens: inout [TokenID], scratch: inout MergeScratch
+    ) {
+        let space = UInt8(ascii: " ")
+        if addsPrefixSpace, text.count > 0, text[0] != space {
+            var spaced = [space]
+            spaced.reserveCapacity(text.count + 1)
+            for index in text.indices { spaced.append(text[index]) }
+            appendPieces(of: spaced.span, to: &tokens, scratch: &scratch)
+        } else {
+            appendPieces(of: text, to: &tokens, scratch: &scratch)
+        }
+    }
+
+    private func appendPieces(
+        of text: Span<UInt8>, to tokens: inout [TokenID], scratch: inout MergeScratch
+    ) {
         var start = 0
         while start < text.count {
             let end = preTokenizer.endOfPiece(startingAt: start, in: text)
@@ -121,7 +196,6 @@ package struct Tokenizer: Sendable {
             }
             start = end
         }
-        return tokens
     }
 
     /// The bytes `token` stands for, which need not be whole characters.

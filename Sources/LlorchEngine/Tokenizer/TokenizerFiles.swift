@@ -3,6 +3,7 @@
 // tokenizer: ModelFile/GGUF/GGUFVocabulary.swift.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchJSON
 import LlorchSystem
 
 /// The files of one tokenizer with all their bytes.
@@ -15,27 +16,56 @@ package struct TokenizerFiles: Sendable {
     }
 
     package let form: Form
+    /// What the files beside the vocabulary say.
+    package let settings: TokenizerSettings
 
     /// GPT-2's largest file is 1.4 MB.
     static let maximumBytes = 64 << 20
 
     /// Reads the files of a directory.
     ///
-    /// The pair is preferred to `tokenizer.json`, which may hold settings of other tokenizers.
+    /// `tokenizer.json` is preferred to the pair, as transformers prefers it.
     package init(directory: String) throws(TokenizerError) {
         let prefix = directory.hasSuffix("/") ? directory : directory + "/"
-        let vocabulary = try Self.bytes(ifPresentAt: prefix + "vocab.json")
-        let merges = try Self.bytes(ifPresentAt: prefix + "merges.txt")
-        if let vocabulary, let merges {
-            form = .vocabularyAndMerges(vocabulary: vocabulary, merges: merges)
-        } else if let json = try Self.bytes(ifPresentAt: prefix + "tokenizer.json") {
+        if let json = try Self.bytes(ifPresentAt: prefix + "tokenizer.json") {
             form = .combined(json)
         } else {
-            throw .missingFiles(
-                directory: directory,
-                found: vocabulary != nil
-                    ? "vocab.json only" : merges != nil ? "merges.txt only" : "none")
+            let vocabulary = try Self.bytes(ifPresentAt: prefix + "vocab.json")
+            let merges = try Self.bytes(ifPresentAt: prefix + "merges.txt")
+            guard let vocabulary, let merges else {
+                throw .missingFiles(
+                    directory: directory,
+                    found: vocabulary != nil
+                        ? "vocab.json only" : merges != nil ? "merges.txt only" : "none")
+            }
+            form = .vocabularyAndMerges(vocabulary: vocabulary, merges: merges)
         }
+        settings = try TokenizerSettings(
+            configuration: Self.object(in: prefix, "tokenizer_config.json"),
+            map: Self.object(in: prefix, "special_tokens_map.json"),
+            added: Self.object(in: prefix, "added_tokens.json"),
+            model: Self.object(in: prefix, "config.json"))
+    }
+
+    /// The members of a file beside the vocabulary; none where there is no such file.
+    private static func object(
+        in prefix: String, _ name: String
+    ) throws(TokenizerError) -> JSONObject {
+        guard let bytes = try bytes(ifPresentAt: prefix + name) else { return JSONObject() }
+        func invalid(_ found: String) -> TokenizerError {
+            .invalidFile(
+                file: name, field: "document", expected: "a JSON object", found: found,
+                remedy: "use the file that came with the model, or remove it")
+        }
+        let value: JSONValue
+        do {
+            value = try StrictJSON.parse(
+                bytes.span, limits: StrictJSON.Limits.file(maximumBytes: maximumBytes))
+        } catch {
+            throw invalid(error.description)
+        }
+        guard let object = value.asObject else { throw invalid(value.kindName) }
+        return object
     }
 
     /// Takes the bytes of the files, in the order in which `Form` names them.

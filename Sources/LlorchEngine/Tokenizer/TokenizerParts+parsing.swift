@@ -1,23 +1,35 @@
 // Reads the two ways GPT-2 vocabularies are stored: vocab.json with merges.txt, and tokenizer.json.
-// A tokenizer.json that differs from GPT-2's in any step is refused.
+// The steps of a tokenizer.json: TokenizerSteps.swift; added tokens: TokenizerParts+added.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchJSON
 
 extension TokenizerParts {
     /// From `vocab.json` and `merges.txt`.
-    init(vocabularyJSON: [UInt8], merges: [UInt8]) throws(TokenizerError) {
+    init(
+        vocabularyJSON: [UInt8], merges: [UInt8], settings: TokenizerSettings
+    ) throws(TokenizerError) {
         self.init(file: "vocab.json", mergesFile: "merges.txt")
+        allowsGaps = true
+        guard !settings.isGeneral else {
+            throw .invalidFile(
+                file: "tokenizer_config.json", field: "tokenizer_class",
+                expected: "GPT2Tokenizer beside vocab.json and merges.txt",
+                found: "a class that needs tokenizer.json",
+                remedy: "copy the model's tokenizer.json there")
+        }
         let members = try object(document(vocabularyJSON), "document")
         try appendTokens(members, "document")
         try appendMerges(lines: merges)
+        try resolveAddedTokens(json: [], settings: settings)
     }
 
     /// From `tokenizer.json`.
-    init(tokenizerJSON: [UInt8]) throws(TokenizerError) {
+    init(tokenizerJSON: [UInt8], settings: TokenizerSettings) throws(TokenizerError) {
         self.init(file: "tokenizer.json", mergesFile: "tokenizer.json")
+        allowsGaps = true
         let members = try object(document(tokenizerJSON), "document")
-        try checkSteps(members)
+        try checkSteps(members, settings: settings)
         guard let value = members["model"] else {
             throw invalid("model", "an object", "nothing")
         }
@@ -28,7 +40,9 @@ extension TokenizerParts {
         }
         try appendTokens(object(vocabulary, "model.vocab"), "model.vocab")
         try appendMerges(values: model["merges"])
-        try appendAddedTokens(members["added_tokens"])
+        if let token = model["unk_token"], token != .null { unknownTokenField = "model.unk_token" }
+        let json = try addedTokens(members["added_tokens"])
+        try resolveAddedTokens(json: json, settings: settings)
     }
 
     /// From lists in order of ids and of preference, merges as `a b`, as GGUF has them.
@@ -40,11 +54,12 @@ extension TokenizerParts {
     ) throws(TokenizerError) {
         self.init(file: file, mergesFile: file)
         if let remedy { self.remedy = remedy }
+        let mark = TokenizerSettings.endOfText
         for (id, text) in tokens.enumerated() {
-            if plainIDs.contains(id) {
-                addedTokens.append((text, id))
-            } else {
-                self.tokens.append((text, id))
+            self.tokens.append((text, id, plainIDs.contains(id)))
+            if text == mark {
+                added.append(
+                    (AddedToken(special: text, file: file, field: "token \(id)"), id, false))
             }
         }
         for (index, merge) in merges.enumerated() {
@@ -61,7 +76,7 @@ extension TokenizerParts {
         }
     }
 
-    private func object(_ value: JSONValue, _ field: String) throws(TokenizerError) -> JSONObject {
+    func object(_ value: JSONValue, _ field: String) throws(TokenizerError) -> JSONObject {
         guard let object = value.asObject else {
             throw invalid(field, "an object", value.kindName)
         }
@@ -82,7 +97,7 @@ extension TokenizerParts {
     ) throws(TokenizerError) {
         tokens.reserveCapacity(members.count)
         for (spelling, value) in members.members {
-            tokens.append((spelling, try id(value, "\(field): a token's id")))
+            tokens.append((spelling, try id(value, "\(field): a token's id"), false))
         }
     }
 
@@ -143,73 +158,16 @@ extension TokenizerParts {
         try appendMerge(line.extracting(..<middle), line.extracting((middle + 1)...), field())
     }
 
-    private mutating func appendAddedTokens(_ value: JSONValue?) throws(TokenizerError) {
-        guard let value, value != .null else { return }
+    private func addedTokens(_ value: JSONValue?) throws(TokenizerError) -> [AddedToken] {
+        guard let value, value != .null else { return [] }
         guard let added = value.asArray else {
             throw invalid("added_tokens", "an array", value.kindName)
         }
-        for (index, token) in added.enumerated() {
+        return try added.enumerated().map { index, token throws(TokenizerError) in
             let field = "added_tokens[\(index)]"
             let members = try object(token, field)
-            guard let content = members["content"]?.asString else {
-                throw invalid(
-                    "\(field).content", "a string", members["content"]?.kindName ?? "nothing")
-            }
-            addedTokens.append((content, try id(members["id"], "\(field).id")))
+            return try AddedToken(
+                token, id: id(members["id"], "\(field).id"), file: file, field: field)
         }
-    }
-
-    /// The steps around the model, which must be GPT-2's or none.
-    private func checkSteps(_ members: JSONObject) throws(TokenizerError) {
-        if let normalizer = members["normalizer"], normalizer != .null {
-            throw invalid("normalizer", "null", normalizer.kindName)
-        }
-        for name in ["post_processor", "decoder"] {
-            guard let value = members[name], value != .null else { continue }
-            try checkByteLevel(object(value, name), name)
-        }
-        guard let value = members["pre_tokenizer"] else {
-            throw invalid("pre_tokenizer", "an object", "nothing")
-        }
-        let step = try object(value, "pre_tokenizer")
-        try checkByteLevel(step, "pre_tokenizer")
-        try check(step, "pre_tokenizer", "add_prefix_space", allows: [.bool(false)], "false")
-        try check(step, "pre_tokenizer", "use_regex", allows: [.bool(true)], "true")
-    }
-
-    private func checkByteLevel(_ step: JSONObject, _ name: String) throws(TokenizerError) {
-        guard let type = step["type"], type == .string("ByteLevel") else {
-            throw invalid(
-                "\(name).type", "ByteLevel",
-                step["type"]?.asString ?? step["type"]?.kindName ?? "nothing")
-        }
-    }
-
-    private func checkModel(_ model: JSONObject) throws(TokenizerError) {
-        // Files written before `type` was come without it.
-        try check(model, "model", "type", allows: [.string("BPE")], "BPE")
-        try check(model, "model", "dropout", allows: [.null], "null")
-        for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
-            try check(model, "model", name, allows: [.null, .string("")], "an empty string")
-        }
-        for name in ["byte_fallback", "ignore_merges"] {
-            try check(model, "model", name, allows: [.bool(false)], "false")
-        }
-    }
-
-    /// Where the member is there at all, it must be one of `allowed`.
-    private func check(
-        _ members: JSONObject, _ parent: String, _ name: String, allows allowed: [JSONValue],
-        _ expected: String
-    ) throws(TokenizerError) {
-        guard let value = members[name], !allowed.contains(value) else { return }
-        let found =
-            switch value {
-            case .bool(let flag): "\(flag)"
-            case .string(let text): Self.quoted(text)
-            case .number(let number): number.literal
-            case .null, .array, .object: value.kindName
-            }
-        throw invalid("\(parent).\(name)", expected, found)
     }
 }

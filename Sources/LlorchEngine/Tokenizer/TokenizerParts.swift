@@ -1,15 +1,22 @@
 // What every vocabulary format comes down to; nothing is checked but the spelling.
-// The formats: TokenizerParts+parsing.swift; the checks: TokenizerTables.swift.
+// The formats: TokenizerParts+parsing.swift; the checks: TokenizerTables.swift; ids: TokenizerParts+added.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 struct TokenizerParts {
     /// For messages: where tokens and merges came from.
     var file: String
     var mergesFile: String
-    /// Tokens in the alphabet of bytes.
-    var tokens: [(spelling: String, id: Int)] = []
-    /// Tokens as plain text; some repeat an entry of `tokens`.
-    var addedTokens: [(content: String, id: Int)] = []
+    /// Tokens in the alphabet of bytes, or as plain text.
+    var tokens: [(spelling: String, id: Int, isPlain: Bool)] = []
+    /// Tokens that are looked for in a text; those that are not new are tokens of the vocabulary too.
+    var added: [(token: AddedToken, id: Int, isNew: Bool)] = []
+    /// Whether a text that does not begin with a space gets one.
+    var addsPrefixSpace = false
+    /// Whether bytes may be without a token, and tokens without a spelling in the alphabet of bytes: such a byte is
+    /// left out of a text and such a token is in no text, as transformers has it.
+    var allowsGaps = false
+    /// Where a file names a token for bytes that have none.
+    var unknownTokenField: String?
     /// In order of preference; bytes, no longer spelled.
     private(set) var merges = Vocabulary()
     /// Bytes of the left part of each merge.
@@ -46,15 +53,18 @@ struct TokenizerParts {
     }
 
     func invalid(
-        _ field: String, _ expected: String, _ found: String, file: String? = nil
+        _ field: String, _ expected: String, _ found: String, file: String? = nil,
+        remedy: String? = nil
     ) -> TokenizerError {
         .invalidFile(
             file: file ?? self.file, field: field, expected: expected, found: found,
-            remedy: remedy)
+            remedy: remedy ?? self.remedy)
     }
 
-    /// Text of a file for a message, cut to a bearable length.
+    /// Text of a file for a message: control characters escaped, cut to a bearable length.
     static func quoted(_ text: String) -> String {
-        "\"\(text.prefix(40))\""
+        var quoted = ""
+        for scalar in text.unicodeScalars.prefix(40) { quoted += scalar.escaped(asASCII: false) }
+        return "\"\(quoted)\""
     }
 }

@@ -10,43 +10,71 @@ struct TokenizerTables {
     let wholePieces: TokenTable
     let endOfText: TokenID?
 
+    let addedTokens: AddedTokenMatcher
+
     init(_ parts: TokenizerParts) throws(TokenizerError) {
         let entries = try Self.entriesByID(parts)
         var vocabulary = Vocabulary()
         var endOfText: TokenID?
-        // Added tokens come from no text and no merge, so only the others are found by their bytes.
+        // Plain and added tokens come from no merge, so only the others are found by their bytes.
         var byBytes = TokenTable(capacity: entries.count)
+        var isSpelled = [Bool](repeating: false, count: entries.count)
         for (id, entry) in entries.enumerated() {
-            let bytes = try Self.bytes(of: entry, id, parts)
+            let bytes: [UInt8]
+            (bytes, isSpelled[id]) = try Self.bytes(of: entry, id, parts)
             vocabulary.append(bytes)
-            if case .spelled = entry, !byBytes.insert(id, of: vocabulary) {
+            if isSpelled[id], !byBytes.insert(id, of: vocabulary) {
                 throw parts.invalid("token \(id)", "bytes of its own", "those of another token")
             }
-            if bytes.elementsEqual("<|endoftext|>".utf8) { endOfText = TokenID(id) }
-        }
-        var byteTokens: [TokenID] = []
-        for byte in UInt8.min...UInt8.max {
-            guard let token = byBytes.token(of: [byte].span, in: vocabulary) else {
-                throw parts.invalid("tokens", "one for each of the 256 bytes", "none for \(byte)")
-            }
-            byteTokens.append(token)
+            if bytes.elementsEqual(TokenizerSettings.endOfText.utf8) { endOfText = TokenID(id) }
         }
         let encoding = BytePairEncoding(
-            merges: try Self.merges(parts, vocabulary, byBytes), byteTokens: byteTokens)
+            merges: try Self.merges(parts, vocabulary, byBytes),
+            byteTokens: try Self.byteTokens(parts, vocabulary, byBytes))
         self.vocabulary = vocabulary
         self.encoding = encoding
         self.endOfText = endOfText
-        wholePieces = Self.wholePieces(entries, vocabulary, encoding)
+        wholePieces = Self.wholePieces(isSpelled, vocabulary, encoding)
+        addedTokens = Self.matcher(parts)
+    }
+
+    private static func byteTokens(
+        _ parts: TokenizerParts, _ vocabulary: Vocabulary, _ byBytes: TokenTable
+    ) throws(TokenizerError) -> [TokenID?] {
+        try (UInt8.min...UInt8.max).map { byte throws(TokenizerError) in
+            if let token = byBytes.token(of: [byte].span, in: vocabulary) { return token }
+            guard parts.allowsGaps else {
+                throw parts.invalid("tokens", "one for each of the 256 bytes", "none for \(byte)")
+            }
+            if let field = parts.unknownTokenField {
+                throw parts.invalid(
+                    field, "null where bytes have no token, as byte \(byte) here", "a token",
+                    remedy: "transformers 4 puts it in the place of such a byte and transformers 5 "
+                        + "leaves the byte out; set it to null to leave them out")
+            }
+            return nil
+        }
+    }
+
+    private static func matcher(_ parts: TokenizerParts) -> AddedTokenMatcher {
+        var matcher = AddedTokenMatcher()
+        for (token, id, _) in parts.added {
+            matcher.append(
+                .init(
+                    bytes: Array(token.content.utf8), id: TokenID(id), isSpecial: token.isSpecial,
+                    stripsLeft: token.stripsLeft, stripsRight: token.stripsRight),
+                isNormalized: token.isNormalized)
+        }
+        return matcher
     }
 
     private static func wholePieces(
-        _ entries: [Entry], _ vocabulary: Vocabulary, _ encoding: BytePairEncoding
+        _ isSpelled: [Bool], _ vocabulary: Vocabulary, _ encoding: BytePairEncoding
     ) -> TokenTable {
-        var wholePieces = TokenTable(capacity: entries.count)
+        var wholePieces = TokenTable(capacity: isSpelled.count)
         var scratch = MergeScratch()
         var merged: [TokenID] = []
-        for (id, entry) in entries.enumerated() {
-            guard case .spelled = entry else { continue }
+        for id in isSpelled.indices where isSpelled[id] {
             merged.removeAll(keepingCapacity: true)
             let bytes = vocabulary.bytes.span.extracting(vocabulary.range(of: id))
             encoding.append(bytes, to: &merged, scratch: &scratch)
@@ -67,7 +95,7 @@ struct TokenizerTables {
 
     /// Every token by id, without holes.
     private static func entriesByID(_ parts: TokenizerParts) throws(TokenizerError) -> [Entry] {
-        let bound = parts.tokens.count + parts.addedTokens.count
+        let bound = parts.tokens.count + parts.added.count { $0.isNew }
         guard bound <= TokenizerParts.maximumTokens else {
             throw parts.invalid("tokens", "at most \(TokenizerParts.maximumTokens)", "\(bound)")
         }
@@ -86,17 +114,8 @@ struct TokenizerTables {
         for (index, token) in parts.tokens.enumerated() {
             try place(.spelled(index), at: token.id)
         }
-        for (index, token) in parts.addedTokens.enumerated() {
-            if entries.indices.contains(token.id), case .spelled(let known) = entries[token.id] {
-                let spelled = try bytes(of: .spelled(known), token.id, parts)
-                guard spelled.elementsEqual(token.content.utf8) else {
-                    throw parts.invalid(
-                        "added token \(token.id)", "the content the vocabulary has",
-                        TokenizerParts.quoted(token.content))
-                }
-            } else {
-                try place(.added(index), at: token.id)
-            }
+        for (index, token) in parts.added.enumerated() where token.isNew {
+            try place(.added(index), at: token.id)
         }
         for id in 0..<count {
             guard case .absent = entries[id] else { continue }
@@ -105,21 +124,26 @@ struct TokenizerTables {
         return Array(entries[..<count])
     }
 
+    /// The bytes of a token, and whether merges may make it.
     private static func bytes(
         of entry: Entry, _ id: Int, _ parts: TokenizerParts
-    ) throws(TokenizerError) -> [UInt8] {
+    ) throws(TokenizerError) -> ([UInt8], isSpelled: Bool) {
         switch entry {
-        case .absent: return []
-        case .added(let index): return Array(parts.addedTokens[index].content.utf8)
+        case .absent: return ([], false)
+        case .added(let index): return (Array(parts.added[index].token.content.utf8), false)
         case .spelled(let index):
-            let spelling = parts.tokens[index].spelling
+            let (spelling, _, isPlain) = parts.tokens[index]
+            if isPlain { return (Array(spelling.utf8), false) }
             var bytes: [UInt8] = []
-            guard parts.alphabet.append(spelling.utf8.span, to: &bytes), !bytes.isEmpty else {
+            if parts.alphabet.append(spelling.utf8.span, to: &bytes), !bytes.isEmpty {
+                return (bytes, true)
+            }
+            guard parts.allowsGaps, !spelling.isEmpty else {
                 throw parts.invalid(
                     "token \(id)", "one or more characters of GPT-2's alphabet of bytes",
                     TokenizerParts.quoted(spelling))
             }
-            return bytes
+            return (Array(spelling.utf8), false)
         }
     }
 

@@ -1,6 +1,6 @@
 // Which names of this server are answered. The owner of a web page can let the page's own name point at
 // 127.0.0.1 (DNS rebinding); a browser then takes this server for the page's own. The page's name in `Host`
-// tells the two apart.
+// tells the two apart. Whether there is one well-formed Host: Server/RequestHeadRules.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
@@ -15,14 +15,17 @@ struct HostRule: Sendable {
     }
 
     /// Nil for a host that is allowed.
-    func refusal(of authority: String?) -> Refusal? {
+    ///
+    /// `mayBeMissing` says whether a request without Host is answered. Such a request is in HTTP/1.0, which
+    /// no browser speaks, and so comes from no web page.
+    func refusal(of authority: String?, mayBeMissing: Bool) -> Refusal? {
         guard let authority, !authority.isEmpty else {
-            return Self.refusal("the Host header is missing", found: nil)
+            return mayBeMissing ? nil : Self.refusal("the Host header is missing", found: nil)
         }
-        guard let host = Self.host(in: authority) else {
+        guard let host = Authority(authority)?.host else {
             return Self.refusal("the Host header is no host", found: authority)
         }
-        if Self.isNumeric(host) || names.contains(Self.normalized(host)) { return nil }
+        if Self.isNumeric(host) || names.contains(Self.normalized(host[...])) { return nil }
         return Self.refusal("this Host is not allowed", found: authority)
     }
 
@@ -35,30 +38,9 @@ struct HostRule: Sendable {
             .forbidden, field: "host", constraint: "allowed_host", message, value: value)
     }
 
-    /// The part before the port; nil if the part behind it is no port.
-    private static func host(in authority: String) -> Substring? {
-        let end: String.Index
-        if authority.hasPrefix("[") {
-            guard let bracket = authority.firstIndex(of: "]") else { return nil }
-            end = authority.index(after: bracket)
-        } else {
-            end = authority.firstIndex(of: ":") ?? authority.endIndex
-        }
-        let rest = authority[end...]
-        guard rest.isEmpty || rest.first == ":",
-            rest.dropFirst().utf8.allSatisfy({ (0x30...0x39).contains($0) })
-        else { return nil }
-        return end > authority.startIndex ? authority[..<end] : nil
-    }
-
     /// Four numbers with dots, or an address in brackets: no name can look like either.
-    private static func isNumeric(_ host: Substring) -> Bool {
-        if host.hasPrefix("[") {
-            return host.dropFirst().dropLast().utf8.allSatisfy {
-                (0x30...0x3a).contains($0) || (0x41...0x46).contains($0)
-                    || (0x61...0x66).contains($0) || $0 == 0x2e
-            }
-        }
+    private static func isNumeric(_ host: String) -> Bool {
+        if host.hasPrefix("[") { return true }
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4
             && parts.allSatisfy { part in

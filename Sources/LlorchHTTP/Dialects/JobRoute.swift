@@ -30,13 +30,13 @@ package struct JobRoute: Sendable {
     package func respond(
         to request: Request, context: RequestContext
     ) async throws -> Response {
-        let body = try await request.jsonBody()
+        let body = try await request.jsonBody(context)
         var asked = try dialect.jobRequest(headers: request.headers, body: body)
         asked.job.leaseMilliseconds = Self.leaseMilliseconds
         asked.job.correlationID = context.correlationID
         // A client that comes back need not know the seed that was chosen.
         if asked.lastEventID == nil {
-            asked.job.seed = asked.job.seed ?? .random(in: .min ... .max)
+            asked.job.seed = asked.job.seed ?? GenerationJob.drawnSeed()
             if let refusal = whyNoWorker() { throw Refusal(refusal) }
         }
 

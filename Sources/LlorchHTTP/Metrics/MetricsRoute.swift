@@ -12,16 +12,19 @@ import NIOCore
 package struct MetricsRoute: Sendable {
     let metrics: ShimMetrics
     let serving: Serving
+    let connections: ConnectionCounts
 
-    package init(metrics: ShimMetrics, serving: Serving) {
+    package init(metrics: ShimMetrics, serving: Serving, connections: ConnectionCounts) {
         self.metrics = metrics
         self.serving = serving
+        self.connections = connections
     }
 
     package func respond() -> Response {
         var page = PrometheusText()
         page.append(metrics.totals)
         page.append(serving.snapshot())
+        page.append(connections.now)
         return Response(
             status: .ok, headers: [.contentType: PrometheusText.contentType],
             body: ResponseBody(byteBuffer: ByteBuffer(string: page.text)))
@@ -89,6 +92,16 @@ extension PrometheusText {
             "llorch_malformed_total", .counter,
             "Messages that could not be read, by who refused them.")
         sample(totals.queue.unreadable, ("side", "shim"), ("worker", ""))
+    }
+
+    fileprivate mutating func append(_ connections: ConnectionCounts.Counts) {
+        single("llorch_connections", .gauge, "Connections of clients.", connections.open)
+        begin(
+            "llorch_accept_pauses_total", .counter,
+            "Times at which no connection was accepted for a while, by why.")
+        for reason in AcceptPace.Reason.allCases {
+            sample(connections.pauses[reason] ?? 0, ("reason", reason.rawValue))
+        }
     }
 
     fileprivate mutating func append(_ workers: Serving.Snapshot) {

@@ -1,9 +1,10 @@
 // HTTP/1.1 connections over HummingbirdCore: a request comes in, a response goes out. Which response is not
-// decided here but by a closure: ShimResponder.swift.
+// decided here but by a closure: ShimResponder.swift. What a connection may do: Connection.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPTypes
+package import HTTPTypes
 package import HummingbirdCore
+import LlorchSystem
 package import Logging
 package import NIOCore
 import NIOHTTP1
@@ -13,19 +14,35 @@ import ServiceLifecycle
 /// Listens, answers, and closes each connection after its last response at the shutdown.
 package struct HTTPServer: Service, CustomStringConvertible {
     package typealias Respond = @Sendable (Request, any Channel) async throws -> Response
+    /// The answer to a request that is no valid HTTP, as headers and body.
+    package typealias Refuse = @Sendable (Refusal) -> (HTTPFields, [UInt8])
 
-    /// A response cannot be followed by another one where its request turned out not to be HTTP.
-    private struct RequestBroke: Error {}
+    /// Where the server listens, and its limits.
+    package struct Options: Sendable {
+        package var host: String
+        /// Port 0 lets the system choose.
+        package var port: Int
+        package var limits: ConnectionLimits
+        package var maximumConnections: Int
 
-    private let host: String
-    private let port: Int
+        package init(
+            host: String, port: Int, limits: ConnectionLimits, maximumConnections: Int
+        ) {
+            self.host = host
+            self.port = port
+            self.limits = limits
+            self.maximumConnections = maximumConnections
+        }
+    }
+
+    private let options: Options
+    private let counts: ConnectionCounts
     private let logger: Logger
     private let beforeListening: @Sendable () async throws -> Void
     private let onListening: @Sendable (Int) -> Void
     private let respond: Respond
+    private let refuse: Refuse
 
-    /// Connections between requests, and requests that do not come to an end, are closed after this time.
-    private static let idleTimeout = TimeAmount.seconds(60)
     /// Linux's own limit.
     ///
     /// A connection beyond it is tried again by its client a second later.
@@ -33,49 +50,74 @@ package struct HTTPServer: Service, CustomStringConvertible {
 
     package var description: String { "HTTPServer" }
 
-    /// Port 0 lets the system choose; `onListening` is given the port.
+    /// `onListening` is given the port.
     package init(
-        host: String, port: Int, logger: Logger,
+        _ options: Options, counts: ConnectionCounts, logger: Logger,
         beforeListening: @escaping @Sendable () async throws -> Void,
-        onListening: @escaping @Sendable (Int) -> Void, respond: @escaping Respond
+        onListening: @escaping @Sendable (Int) -> Void, respond: @escaping Respond,
+        refuse: @escaping Refuse
     ) {
-        self.host = host
-        self.port = port
+        self.options = options
+        self.counts = counts
         self.logger = logger
         self.beforeListening = beforeListening
         self.onListening = onListening
         self.respond = respond
+        self.refuse = refuse
     }
 
     package func run() async throws {
         try await beforeListening()
         let date = HTTPDate()
-        let connections = HTTP1Channel(
+        let connections = Connections(
+            limits: options.limits,
+            answer: { [refuse] refusal in Self.answer(refusal, refuse, date) },
             responder: { [respond, logger] request, writer, channel in
                 var response: Response
                 do {
                     response = try await respond(request, channel)
-                } catch let error as HTTPParserError {
-                    // HummingbirdCore answers 400 and closes.
+                } catch let error as RequestAborted {
                     throw error
                 } catch {
                     logger.debug("no response", metadata: ["reason": "\(error)"])
                     response = Response(status: .internalServerError)
                 }
                 response.headers[.date] = date.text
-                do {
-                    try await writer.write(response: response.head, body: response.body)
-                } catch is HTTPParserError {
-                    throw RequestBroke()
-                }
-            },
-            configuration: .init(
-                additionalChannelHandlers: [InboundCloseHandler()], idleTimeout: Self.idleTimeout))
+                try await writer.write(response: response.head, body: response.body)
+            })
         let server = connections.server(
             configuration: ServerConfiguration(
-                address: .hostname(host, port: port), backlog: Self.backlog),
-            onServerRunning: { [onListening] in onListening($0.localAddress?.port ?? 0) },
+                address: .hostname(options.host, port: options.port), backlog: Self.backlog),
+            onServerRunning: { [options, counts, logger, onListening] channel in
+                do {
+                    try await channel.eventLoop.submit {
+                        try channel.pipeline.syncOperations.addHandler(
+                            AcceptGuard(
+                                limit: options.maximumConnections, counts: counts, logger: logger),
+                            position: .first)
+                    }.get()
+                } catch {
+                    logger.error("accepting is not guarded", metadata: ["reason": "\(error)"])
+                }
+                onListening(channel.localAddress?.port ?? 0)
+            },
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logger)
         try await server.run()
+    }
+
+    private static func answer(
+        _ refusal: Refusal, _ refuse: Refuse, _ date: HTTPDate
+    ) -> (HTTPResponseHead, ByteBuffer) {
+        let (fields, body) = refuse(refusal)
+        var headers = HTTPHeaders()
+        for field in fields { headers.add(name: field.name.rawName, value: field.value) }
+        headers.add(name: "content-length", value: "\(body.count)")
+        headers.add(name: "date", value: date.text)
+        let status = HTTPResponseStatus(
+            statusCode: refusal.status.code, reasonPhrase: refusal.status.reasonPhrase)
+        return (
+            HTTPResponseHead(version: .http1_1, status: status, headers: headers),
+            ByteBuffer(bytes: body)
+        )
     }
 }

@@ -10,7 +10,9 @@ import NIOCore
 
 extension Request {
     /// Reads the whole body, at most 2 MiB of it.
-    package func jsonBody() async throws -> [UInt8] {
+    ///
+    /// A client that waits for `100 Continue` is told to send the body once nothing speaks against it.
+    package func jsonBody(_ context: RequestContext) async throws -> [UInt8] {
         guard Self.isJSON(headers[.contentType]) else {
             throw Refusal(
                 .unsupportedMediaType, constraint: "content_type(application/json)",
@@ -20,9 +22,9 @@ extension Request {
         let tooLarge = Refusal(
             .contentTooLarge, constraint: "max_bytes(\(limit))",
             "length limit exceeded: the body may have at most \(limit) bytes")
-        if let length = headers[.contentLength].flatMap(Int.init), length > limit {
-            throw tooLarge
-        }
+        // A length of more digits than a number holds is too large as well.
+        if let length = headers[.contentLength], Int(length) ?? .max > limit { throw tooLarge }
+        if headers[.expect] != nil { Connection.sendContinue(on: context.channel) }
         do {
             return Array(buffer: try await body.collect(upTo: limit))
         } catch is NIOTooManyBytesError {

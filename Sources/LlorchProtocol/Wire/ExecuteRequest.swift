@@ -34,6 +34,12 @@ package struct CancelRequest: Sendable, Hashable {
         guard let jobID = reader.required("job_id", .text) else {
             throw WireError(httpSchema: reader.problems)
         }
+        guard !jobID.isEmpty else {
+            let error = FieldError(
+                field: "job_id", constraint: "non_empty", message: "job_id must not be empty",
+                value: "")
+            throw WireError(.invalid, JobFailure(invalid: [error]))
+        }
         self.jobID = jobID
     }
 
@@ -114,13 +120,19 @@ extension JobFailure {
     }
 
     /// `{"errors":[…]}`; a failure without field errors is told as one about the body.
-    package func errorsBody() -> [UInt8] {
+    ///
+    /// `withCode` adds `code` and `retriable`, which an `error` event has too.
+    package func errorsBody(withCode: Bool = false) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
         writer.errors(
             errors.isEmpty
                 ? [FieldError(field: "body", constraint: code.rawValue, message: message)]
                 : errors)
+        if withCode {
+            writer.member("code", code.rawValue)
+            writer.member("retriable", retriable)
+        }
         writer.endObject()
         return writer.bytes
     }

@@ -116,9 +116,12 @@ struct FieldReader {
         self.object = object
     }
 
-    /// Nil when the field is absent, or of another type, which is a problem.
+    /// Nil when the field is absent or null, or of another type, which is a problem.
+    ///
+    /// Serializers of C#, Java and Go write null for a member that was not given.
     mutating func optional<Value>(_ field: String, _ type: FieldType<Value>) -> Value? {
-        object[field].flatMap { convert($0, of: field, type) }
+        guard let found = object[field], found != .null else { return nil }
+        return convert(found, of: field, type)
     }
 
     private mutating func convert<Value>(

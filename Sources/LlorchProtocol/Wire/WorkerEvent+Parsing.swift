@@ -7,7 +7,7 @@ import LlorchJSON
 extension WorkerEvent {
     /// Reads one frame.
     package init(parsing bytes: Span<UInt8>) throws(WireError) {
-        let envelope = try Envelope(parsing: bytes, limits: .event) { _ in nil }
+        let envelope = try Envelope(parsing: bytes, limits: .wire) { _ in nil }
         var reader = FieldReader(envelope.object)
         let worker = reader.required("worker", .text)
         let boot = reader.required("boot", .u64)

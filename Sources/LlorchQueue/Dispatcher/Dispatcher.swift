@@ -69,7 +69,7 @@ package struct Dispatcher {
             throw JobFailure(.queueFull, "\(waiting.count) jobs wait; try again later")
         }
         var job = job
-        if job.seed == nil { job.seed = .random(in: .min ... .max) }
+        if job.seed == nil { job.seed = GenerationJob.drawnSeed() }
         endedAttempts.expire(now: now)
         jobs[job.id] = DispatchedJob(
             job, ordinal: submitted, after: endedAttempts.peek(job.id) ?? 0, now: now)

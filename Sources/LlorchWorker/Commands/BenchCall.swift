@@ -108,21 +108,21 @@ package enum BenchCall {
         let beginning = BenchSession.Beginning()
         let loaded = try choice.load()
         if options.fromStandardInput {
-            var session = BenchSession(
+            var session = try BenchSession(
                 loaded, chunkLength: options.chunkLength, since: beginning)
-            return session.run()
+            return try session.run()
         }
         let model = BenchedModel(loaded, path: try choice.path())
         let tests = try options.tests(for: model)
-        var runner = BenchRunner(loaded.model, chunkLength: options.chunkLength)
-        var report = BenchReport(model, json: options.json)
+        var runner = try BenchRunner(loaded.model, chunkLength: options.chunkLength)
+        var report = try BenchReport(model, json: options.json)
         for test in tests {
             let bar = ProgressBar(test.name)
             let samples = runner.measure(test, repetitions: options.repetitions) { bar.update($0) }
             bar.clear()
-            report.add(test, samples)
+            try report.add(test, samples)
         }
-        report.finish()
+        try report.finish()
     }
 
     /// Measures the tokenizer of a model on some files.
@@ -133,11 +133,11 @@ package enum BenchCall {
     /// - Throws: when the tokenizer or a file cannot be read, or a file is not UTF-8.
     package static func run(_ options: TokenizerBenchOptions, model choice: ModelChoice) throws {
         let tokenizer = try Tokenizer(model: choice.path())
-        var report = TokenizerBenchReport(json: options.json)
+        var report = try TokenizerBenchReport(json: options.json)
         for file in options.files {
             let bench = try TokenizerBench(file: file, documentLength: options.documentLength)
-            report.add(bench, try bench.measure(tokenizer, repetitions: options.repetitions))
+            try report.add(bench, bench.measure(tokenizer, repetitions: options.repetitions))
         }
-        report.finish()
+        try report.finish()
     }
 }

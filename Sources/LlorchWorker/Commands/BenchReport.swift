@@ -34,13 +34,13 @@ struct BenchReport {
     private let json: Bool
     private var writer = JSONWriter()
 
-    init(_ model: BenchedModel, json: Bool) {
+    init(_ model: BenchedModel, json: Bool) throws(OutputError) {
         self.model = model
         self.json = json
         if json {
             writer.beginArray()
         } else {
-            Output.write(
+            try Output.write(
                 """
                 | model | size | params | backend | threads | test | t/s |
                 | --- | ---: | ---: | --- | ---: | ---: | ---: |
@@ -49,7 +49,7 @@ struct BenchReport {
         }
     }
 
-    mutating func add(_ test: BenchTest, _ samples: [Duration]) {
+    mutating func add(_ test: BenchTest, _ samples: [Duration]) throws(OutputError) {
         let nanoseconds = samples.map(\.nanoseconds)
         let rates = nanoseconds.map { Double(test.count) * 1e9 / $0 }
         if json {
@@ -62,14 +62,14 @@ struct BenchReport {
                 "CPU \(model.instructionSet)", "1", test.name,
                 "\(Self.fixed(Self.mean(rates))) ± \(Self.fixed(Self.deviation(rates)))",
             ]
-            Output.write("| " + cells.joined(separator: " | ") + " |\n")
+            try Output.write("| " + cells.joined(separator: " | ") + " |\n")
         }
     }
 
-    mutating func finish() {
+    mutating func finish() throws(OutputError) {
         guard json else { return }
         writer.endArray()
-        Output.writeLine(writer.bytes)
+        try Output.writeLine(writer.bytes)
     }
 
     private mutating func addObject(_ test: BenchTest, nanoseconds: [Double], rates: [Double]) {

@@ -17,9 +17,8 @@ struct BenchSession: ~Copyable {
     }
 
     /// Tells how long loading took, from the beginning to where a token can be computed.
-    init(_ loaded: LoadedModel, chunkLength: Int?, since beginning: Beginning) {
-        self.loaded = loaded
-        runner = BenchRunner(loaded.model, chunkLength: chunkLength)
+    init(_ loaded: LoadedModel, chunkLength: Int?, since beginning: Beginning) throws {
+        let runner = try BenchRunner(loaded.model, chunkLength: chunkLength)
         let nanoseconds = beginning.start.duration(to: .now).nanoseconds
         var writer = JSONWriter()
         writer.beginObject()
@@ -29,13 +28,16 @@ struct BenchSession: ~Copyable {
         writer.member("model_size", loaded.model.weightByteCount)
         writer.member("cache_size", runner.cacheByteCount)
         writer.endObject()
-        Output.writeLine(writer.bytes)
+        try Output.writeLine(writer.bytes)
+        self.loaded = loaded
+        self.runner = runner
     }
 
     /// Until standard input ends.
-    mutating func run() {
+    mutating func run() throws {
         let context = loaded.model.configuration.contextLength
-        while let line = readLine() {
+        var lines = InputLines()
+        while let line = try lines.next() {
             var writer = JSONWriter()
             writer.beginObject()
             if let test = BenchTest(parsing: line) {
@@ -49,7 +51,7 @@ struct BenchSession: ~Copyable {
                 writer.member("error", "'\(line)' is no row like pp512 or tg128 @ d16")
             }
             writer.endObject()
-            Output.writeLine(writer.bytes)
+            try Output.writeLine(writer.bytes)
         }
     }
 }

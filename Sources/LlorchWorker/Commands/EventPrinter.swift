@@ -14,16 +14,16 @@ struct EventPrinter {
 
     init(json: Bool) { self.json = json }
 
-    mutating func show(_ event: TokenEvent) {
+    mutating func show(_ event: TokenEvent) throws(OutputError) {
         if case .token(let piece) = event {
             ids += piece.ids
             text += piece.text
         }
-        if json { showLine(event) } else { showText(event) }
+        if json { try showLine(event) } else { try showText(event) }
         if case .error = event { failed = true }
     }
 
-    private func showLine(_ event: TokenEvent) {
+    private func showLine(_ event: TokenEvent) throws(OutputError) {
         var writer = JSONWriter()
         writer.beginObject()
         writer.member("type", event.wireType)
@@ -36,15 +36,15 @@ struct EventPrinter {
             writer.member("text", text)
         }
         writer.endObject()
-        Output.writeLine(writer.bytes)
+        try Output.writeLine(writer.bytes)
     }
 
-    private func showText(_ event: TokenEvent) {
+    private func showText(_ event: TokenEvent) throws(OutputError) {
         switch event {
-        case .token(let piece): Output.write(piece.text)
+        case .token(let piece): try Output.write(piece.text)
         case .error(let failure): Output.standardError("\nerror: \(failure)\n")
         case .end(let end):
-            Output.write("\n")
+            try Output.write("\n")
             guard Output.errorIsTerminal else { return }
             let seconds = Double(max(end.decodeTimeMilliseconds, 1)) / 1000
             let rate = Int((Double(end.tokensOut) / seconds).rounded())

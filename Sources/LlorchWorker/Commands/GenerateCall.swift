@@ -98,8 +98,8 @@ package enum GenerateCall {
     /// - Returns: false if the job ended with an error, which has been printed.
     package static func run(_ options: GenerateOptions, model: ModelChoice) throws -> Bool {
         var job = try job(options)
-        job.seed = job.seed ?? UInt64.random(in: .min ... .max)
-        var backend = CPUBackend(try model.load(), chunkLength: options.chunkLength)
+        job.seed = job.seed ?? GenerationJob.drawnSeed()
+        var backend = try CPUBackend(model.load(), chunkLength: options.chunkLength)
         if case .ids(let ids) = options.prompt {
             try backend.start(job, promptIDs: ids, queuedMilliseconds: 0)
         } else {
@@ -109,7 +109,7 @@ package enum GenerateCall {
         while true {
             switch backend.step() {
             case .working: continue
-            case .event(let event): printer.show(event)
+            case .event(let event): try printer.show(event)
             case .finished: return !printer.failed
             }
         }
@@ -155,7 +155,7 @@ package enum GenerateCall {
         // A job must have a text; with ids the engine does not read it.
         case .ids: return "ids"
         case .file(let path):
-            let bytes = try RegularFile.contents(of: path, limit: maximumPromptBytes)
+            let bytes = try InputFile.contents(of: path, limit: maximumPromptBytes)
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw CommandFailure("\(path) is not UTF-8")
             }

@@ -11,11 +11,12 @@ package enum InspectCall {
     package static func run(_ model: ModelChoice, json: Bool) throws {
         let loaded = try model.load()
         let configuration = loaded.model.configuration
-        let cache = loaded.model.makeCache()
+        let cache = try loaded.model.makeCache()
         let rows: [(name: String, value: JSONValue)] = [
             ("name", .string(loaded.facts.name)),
             ("digest", .string(loaded.facts.digest)),
             ("precision", .string(loaded.facts.precision)),
+            ("precision_reason", .string(loaded.precisionReason)),
             ("parameters", .integer(loaded.model.parameterCount)),
             ("layers", .integer(configuration.layerCount)),
             ("heads", .integer(configuration.headCount)),
@@ -41,14 +42,14 @@ package enum InspectCall {
                 writer.value(row.value)
             }
             writer.endObject()
-            Output.writeLine(writer.bytes)
+            try Output.writeLine(writer.bytes)
         } else {
             let width = rows.map(\.name.count).max() ?? 0
             for row in rows {
                 let padding = String(repeating: " ", count: width - row.name.count + 2)
                 let text =
                     row.value.asString ?? String(decoding: row.value.serialized(), as: UTF8.self)
-                Output.write(row.name + padding + text + "\n")
+                try Output.write(row.name + padding + text + "\n")
             }
         }
     }

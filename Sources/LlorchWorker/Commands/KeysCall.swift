@@ -28,8 +28,11 @@ package enum KeysCall {
             throw CommandFailure(
                 "this libzmq was built without CURVE; install one with libsodium, as Debian's is")
         }
-        try CurveKeyFile.write(pair, to: name.path)
-        Output.write("\(pair.publicKey)\n")
+        // A secret file without its public one would stand in the way of the next attempt.
+        try Termination.postponed { () throws(CurveKeyError) in
+            try CurveKeyFile.write(pair, to: name.path)
+        }
+        try Output.write("\(pair.publicKey)\n")
         Output.standardError(
             "wrote \(name.path)\(CurveKeyFile.secretSuffix) (keep it here) and "
                 + "\(name.path)\(CurveKeyFile.publicSuffix) (give it to peers)\n")
@@ -38,6 +41,6 @@ package enum KeysCall {
     /// Prints the public key of a pair that was made before.
     package static func show(_ name: KeyPairName) throws {
         let key = try CurveKeyFile.publicKey(at: name.path + CurveKeyFile.publicSuffix)
-        Output.write("\(key)\n")
+        try Output.write("\(key)\n")
     }
 }

@@ -10,13 +10,13 @@ package struct ModelChoice: Sendable, Hashable {
     /// Nil is the demo model.
     private let givenPath: String?
     /// How weights are held in memory.
-    let precision: Precision
+    let precision: PrecisionChoice
     /// Nil is the best level that this processor has.
     private let instructionSet: InstructionSet?
 
-    /// The names of precisions, for the help: `f32, bf16, q8, q4`.
-    package static var precisionNames: String { names(Precision.allCases) }
-    package static var standardPrecision: String { Precision.f32.rawValue }
+    /// The names of precisions, for the help: `auto, f32, bf16, q8, q4`.
+    package static var precisionNames: String { names(PrecisionChoice.allCases) }
+    package static var standardPrecision: String { PrecisionChoice.auto.rawValue }
     /// The names of instruction-set levels, for the help.
     package static var instructionSetNames: String { names(InstructionSet.allCases) }
 
@@ -78,7 +78,8 @@ package struct ModelChoice: Sendable, Hashable {
         let bar = ProgressBar("loading \(path)")
         defer { bar.clear() }
         return try LoadedModel(
-            path: path, precision: other ?? precision, kernels: kernels()
+            path: path, precision: other.map { PrecisionChoice($0) } ?? precision,
+            kernels: kernels()
         ) { fraction in
             bar.update(fraction)
             try progress(fraction)

@@ -64,7 +64,7 @@ package enum PerplexityCall {
     /// - Throws: what cannot be read or loaded, and `CommandFailure` for a text that is too short or a stride
     ///   that is too long.
     package static func run(_ options: PerplexityOptions, model: ModelChoice) throws {
-        let text = try RegularFile.contents(of: options.file, limit: maximumBytes)
+        let text = try InputFile.contents(of: options.file, limit: maximumBytes)
         let loaded = try model.load()
         let context = loaded.model.configuration.contextLength
         guard options.stride ?? 1 <= context else {
@@ -74,6 +74,11 @@ package enum PerplexityCall {
         let all = try loaded.tokenizer.tokenize(
             bytes: text.span, parsingSpecialTokens: options.specialTokens)
         let ids = Array(all.prefix(options.maximumTokens ?? all.count))
+        if let id = ids.first(where: { $0 >= loaded.tokenCount }) {
+            throw CommandFailure(
+                "\(options.file) has the added token \(id), the model has \(loaded.tokenCount) "
+                    + "tokens")
+        }
         guard ids.count >= 2 else {
             throw CommandFailure(
                 "\(options.file) has \(ids.count) tokens; two are the least to predict one")
@@ -83,21 +88,22 @@ package enum PerplexityCall {
         let reference = try options.against.map { try model.load(at: $0) }
         let bar = ProgressBar("reading \(options.file)")
         if let reference, let against = options.against {
-            var comparison = PrecisionComparison(
+            var comparison = try PrecisionComparison(
                 loaded.model, reference: reference.model, chunkLength: options.chunkLength)
             let result = comparison.compare(ids, stride: stride) { bar.update($0) }
             report.logProbabilities = result.logProbabilities
             report.comparison = (against, result)
         } else {
-            var measurement = PerplexityMeasurement(
+            var measurement = try PerplexityMeasurement(
                 loaded.model, chunkLength: options.chunkLength)
             report.logProbabilities = measurement.logProbabilities(of: ids, stride: stride) {
                 bar.update($0)
             }
         }
         bar.clear()
+        try report.checkIsFinite(options.file)
         if options.json {
-            report.writeJSON(perToken: options.perToken)
+            try report.writeJSON(perToken: options.perToken)
         } else {
             try report.writeText(options.perToken ? loaded.tokenizer : nil)
         }
@@ -112,7 +118,25 @@ private struct PerplexityReport {
 
     private var perplexity: Double { PerplexityMeasurement.perplexity(logProbabilities) }
 
-    func writeJSON(perToken: Bool) {
+    /// What is printed are numbers: JSON has no others, and nobody can use them.
+    func checkIsFinite(_ file: String) throws(CommandFailure) {
+        let lists = [logProbabilities, comparison?.result.referenceLogProbabilities ?? []]
+        for (list, name) in zip(lists, ["the model", "the model at the precision of --against"]) {
+            if let index = list.firstIndex(where: { !$0.isFinite }) {
+                throw CommandFailure(
+                    "\(name) gives no probability for token \(index + 1) of \(file): its logits are "
+                        + "beyond what numbers of 32 bits hold")
+            }
+            guard list.isEmpty || PerplexityMeasurement.perplexity(list).isFinite else {
+                throw CommandFailure("the perplexity of \(name) on \(file) is beyond any number")
+            }
+        }
+        guard comparison?.result.meanDivergence.isFinite ?? true else {
+            throw CommandFailure("the divergence of the two precisions is beyond any number")
+        }
+    }
+
+    func writeJSON(perToken: Bool) throws {
         var writer = JSONWriter()
         writer.beginObject()
         writer.member("tokens", ids.count)
@@ -135,7 +159,7 @@ private struct PerplexityReport {
             writer.endArray()
         }
         writer.endObject()
-        Output.writeLine(writer.bytes)
+        try Output.writeLine(writer.bytes)
     }
 
     // The tokenizer is given where a line for every token is wanted.
@@ -143,13 +167,13 @@ private struct PerplexityReport {
         if let tokenizer {
             for (id, value) in zip(ids.dropFirst(), logProbabilities) {
                 let text = String(decoding: try tokenizer.bytes(of: id), as: UTF8.self)
-                Output.write("\(value)\t\(id)\t\(text.debugDescription)\n")
+                try Output.write("\(value)\t\(id)\t\(text.debugDescription)\n")
             }
         }
-        Output.write("tokens \(ids.count)  perplexity \(perplexity)\n")
+        try Output.write("tokens \(ids.count)  perplexity \(perplexity)\n")
         if let (precision, result) = comparison {
             let reference = PerplexityMeasurement.perplexity(result.referenceLogProbabilities)
-            Output.write(
+            try Output.write(
                 "against \(precision.rawValue): perplexity \(reference)  "
                     + "divergence \(result.meanDivergence)  "
                     + "same likeliest token \(result.agreement * 100) %\n")

@@ -11,7 +11,7 @@ package final class ProgressBar {
     private static let width = 30
 
     package init(_ label: String) {
-        self.label = label
+        self.label = PathText.shown(label)
         isShown = Output.errorIsTerminal
     }
 
@@ -24,10 +24,10 @@ package final class ProgressBar {
         let bar =
             String(repeating: "█", count: filled)
             + String(repeating: "░", count: Self.width - filled)
-        Output.standardError("\r\(label) \(bar) \(percent) %")
+        Output.redraw("\(label) \(bar) \(percent) %")
     }
 
     package func clear() {
-        if isShown, shown >= 0 { Output.standardError("\r\u{1B}[2K") }
+        if isShown, shown >= 0 { Output.clearLine() }
     }
 }

@@ -4,6 +4,7 @@
 
 package import LlorchEngine
 import LlorchLog
+import LlorchProtocol
 package import LlorchQueue
 import LlorchSystem
 package import Logging
@@ -88,7 +89,12 @@ package enum ServeCall {
                 }
                 try progress(fraction)
             }
-            return CPUBackend(loaded, chunkLength: chunkLength)
+            logger.named(options.name).info(
+                "model is loaded",
+                metadata: [
+                    "precision": "\(loaded.facts.precision)", "reason": "\(loaded.precisionReason)",
+                ])
+            return try CPUBackend(loaded, chunkLength: chunkLength)
         }
     }
 

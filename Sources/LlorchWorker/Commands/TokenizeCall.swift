@@ -16,18 +16,18 @@ package enum TokenizeCall {
     /// - Throws: when the tokenizer or standard input cannot be read.
     package static func tokenize(model: String?, json: Bool, specialTokens: Bool) throws {
         let tokenizer = try Tokenizer(model: model ?? DemoModel.path())
-        let bytes = try Input.readAll()
+        let bytes = try InputFile.standardInput()
         let ids = try tokenizer.tokenize(bytes: bytes.span, parsingSpecialTokens: specialTokens)
         if json {
             var writer = JSONWriter()
             writer.beginArray()
             for id in ids { writer.integer(id) }
             writer.endArray()
-            Output.writeLine(writer.bytes)
+            try Output.writeLine(writer.bytes)
         } else {
             for id in ids {
                 let text = String(decoding: try tokenizer.bytes(of: id), as: UTF8.self)
-                Output.write("\(id)\t\(text.debugDescription)\n")
+                try Output.write("\(id)\t\(text.debugDescription)\n")
             }
         }
     }
@@ -40,14 +40,14 @@ package enum TokenizeCall {
     /// - Throws: when the tokenizer or standard input cannot be read, and for ids that are none.
     package static func detokenize(model: String?, json: Bool) throws {
         let tokenizer = try Tokenizer(model: model ?? DemoModel.path())
-        let text = try tokenizer.detokenize(ids(try Input.readAll()))
+        let text = try tokenizer.detokenize(ids(try InputFile.standardInput()))
         if json {
             guard let text = String(validating: text, as: UTF8.self) else {
                 throw CommandFailure("the ids end inside a character; leave --json out for bytes")
             }
-            Output.writeLine(JSONValue.string(text).serialized())
+            try Output.writeLine(JSONValue.string(text).serialized())
         } else {
-            Output.write(text)
+            try Output.write(text)
         }
     }
 

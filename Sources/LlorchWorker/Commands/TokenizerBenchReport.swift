@@ -10,12 +10,12 @@ struct TokenizerBenchReport {
     private let json: Bool
     private var writer = JSONWriter()
 
-    init(json: Bool) {
+    init(json: Bool) throws(OutputError) {
         self.json = json
         if json {
             writer.beginArray()
         } else {
-            Output.write(
+            try Output.write(
                 """
                 | file | bytes | documents | tokens | threads | MB/s (min–max) |
                 | --- | ---: | ---: | ---: | ---: | ---: |
@@ -24,7 +24,9 @@ struct TokenizerBenchReport {
         }
     }
 
-    mutating func add(_ bench: TokenizerBench, _ result: TokenizerBench.Result) {
+    mutating func add(
+        _ bench: TokenizerBench, _ result: TokenizerBench.Result
+    ) throws(OutputError) {
         let nanoseconds = result.times.map(\.nanoseconds)
         // Megabytes of 10^6 bytes per second.
         let samples = nanoseconds.map { Double(bench.byteCount) * 1e3 / $0 }
@@ -36,7 +38,7 @@ struct TokenizerBenchReport {
                 bench.file, "\(bench.byteCount)", "\(result.documentCount)", "\(result.tokenCount)",
                 "1", "\(fixed(median)) (\(fixed(least))–\(fixed(greatest)))",
             ]
-            Output.write("| " + cells.joined(separator: " | ") + " |\n")
+            try Output.write("| " + cells.joined(separator: " | ") + " |\n")
             return
         }
         writer.beginObject()
@@ -59,10 +61,10 @@ struct TokenizerBenchReport {
         writer.endObject()
     }
 
-    mutating func finish() {
+    mutating func finish() throws(OutputError) {
         guard json else { return }
         writer.endArray()
-        Output.writeLine(writer.bytes)
+        try Output.writeLine(writer.bytes)
     }
 
     /// Of values in ascending order.

@@ -18,7 +18,7 @@ enum JobRunner {
         guard let next = link.startNext() else { return }
         defer { link.noteIdle() }
         var job = next.job
-        if job.seed == nil { job.seed = .random(in: .min ... .max) }
+        if job.seed == nil { job.seed = GenerationJob.drawnSeed() }
         var logger = link.logger
         logger[metadataKey: "job_id"] = "\(job.id)"
         if let correlation = job.correlationID {

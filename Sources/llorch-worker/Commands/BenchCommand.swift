@@ -21,22 +21,25 @@ struct BenchCommand: ParsableCommand {
     @OptionGroup var model: ModelOptions
 
     @Option(
-        name: [.customShort("p"), .long],
+        name: [.customShort("p"), .long], parsing: .unconditional,
         help: "Prompt lengths, like 128,512; 0 for none (default: 512, or half a smaller context).")
     var prompt: String?
 
     @Option(
-        name: [.customShort("n"), .long],
+        name: [.customShort("n"), .long], parsing: .unconditional,
         help: "Numbers of generated tokens; 0 for none (default: 128, or half a smaller context).")
     var generate: String?
 
-    @Option(name: [.customShort("d"), .long], help: "Tokens in the cache before each test.")
+    @Option(
+        name: [.customShort("d"), .long], parsing: .unconditional,
+        help: "Tokens in the cache before each test.")
     var depth: String = "0"
 
-    @Option(name: [.customShort("r"), .long], help: "Repetitions.")
+    @Option(
+        name: [.customShort("r"), .long], parsing: .unconditional, help: "Repetitions.")
     var repetitions: Int = 5
 
-    @Option(help: "Tokens of a prefill chunk.")
+    @Option(parsing: .unconditional, help: "Tokens of a prefill chunk.")
     var chunk: Int?
 
     @Option(
@@ -45,7 +48,9 @@ struct BenchCommand: ParsableCommand {
     )
     var tokenizer: [String] = []
 
-    @Option(help: "Cut the files into documents of this many bytes, at the next line's end.")
+    @Option(
+        parsing: .unconditional,
+        help: "Cut the files into documents of this many bytes, at the next line's end.")
     var documentBytes: Int?
 
     @Flag(help: "A JSON array with llama-bench's field names.")

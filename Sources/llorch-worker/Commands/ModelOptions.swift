@@ -6,10 +6,14 @@ import LlorchCommandLine
 import LlorchWorker
 
 struct ModelOptions: ParsableArguments {
-    @Option(help: ArgumentHelp(ModelOptions.modelHelp))
+    @Option(parsing: .unconditional, help: ArgumentHelp(ModelOptions.modelHelp))
     var model: String?
 
-    @Option(help: "How weights are held in memory. (values: \(ModelChoice.precisionNames))")
+    @Option(
+        help: """
+            How weights are held in memory; auto holds them as the model's file stores them, in f32 where \
+            nothing less is exact. (values: \(ModelChoice.precisionNames))
+            """)
     var precision = ModelChoice.standardPrecision
 
     @Option(

@@ -23,16 +23,18 @@ struct PerplexityCommand: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
 
-    @Option(help: "A file of UTF-8 text.")
+    @Option(parsing: .unconditional, help: "A file of UTF-8 text; - is standard input.")
     var file: String
 
     @Flag(help: "Reads <|endoftext|> in the file as that token; else it is text like any other.")
     var specialTokens = false
 
-    @Option(help: "Reads only so many tokens of the file.")
+    @Option(parsing: .unconditional, help: "Reads only so many tokens of the file.")
     var tokens: Int?
 
-    @Option(help: "Tokens from one window's beginning to the next; half the context if not given.")
+    @Option(
+        parsing: .unconditional,
+        help: "Tokens from one window's beginning to the next; half the context if not given.")
     var stride: Int?
 
     @Option(
@@ -42,7 +44,7 @@ struct PerplexityCommand: ParsableCommand {
             """)
     var against: String?
 
-    @Option(help: "Tokens of a pass. Never changes a result.")
+    @Option(parsing: .unconditional, help: "Tokens of a pass. Never changes a result.")
     var chunk: Int?
 
     @Flag(help: "One JSON object: tokens, perplexity, and log_probabilities with --per-token.")

@@ -11,7 +11,7 @@ struct ServeCommand: ParsableCommand {
         abstract: "Takes jobs from ZeroMQ and sends token events back (the default).",
         discussion: """
             Addresses begin with bind: or connect:. Choose ports below 32768: a peer that reconnects
-            can occupy a higher one. SIGTERM drains the worker, a second SIGTERM stops it at once.
+            can occupy a higher one. SIGTERM, SIGINT and SIGHUP drain the worker, a second one stops it at once.
 
             Beyond this machine addresses are bound with CURVE only: with keys from \
             `llorch-worker keys`, jobs are taken from peers whose public keys are allowed, and events \

@@ -14,7 +14,7 @@ struct TokenizeCommand: ParsableCommand {
               llorch-worker tokenize --json < scene.txt
             """)
 
-    @Option(help: ArgumentHelp(ModelOptions.modelHelp))
+    @Option(parsing: .unconditional, help: ArgumentHelp(ModelOptions.modelHelp))
     var model: String?
 
     @Flag(help: "Print one JSON array of ids, not one token a line with its text.")
@@ -37,7 +37,7 @@ struct DetokenizeCommand: ParsableCommand {
               echo "[15496, 13]" | llorch-worker detokenize --model gpt2
             """)
 
-    @Option(help: ArgumentHelp(ModelOptions.modelHelp))
+    @Option(parsing: .unconditional, help: ArgumentHelp(ModelOptions.modelHelp))
     var model: String?
 
     @Flag(help: "Print the text as one JSON string, not as its bytes.")

@@ -18,10 +18,10 @@ import Testing
             #expect(lengths[0] != lengths[1] && ids.count > lengths.min() ?? .max)
         }
         let stride = configuration.contextLength / 2
-        var comparison = PrecisionComparison(model, reference: reference)
+        var comparison = try PrecisionComparison(model, reference: reference)
         let result = comparison.compare(ids, stride: stride)
-        var alone = PerplexityMeasurement(model)
-        var referenceAlone = PerplexityMeasurement(reference)
+        var alone = try PerplexityMeasurement(model)
+        var referenceAlone = try PerplexityMeasurement(reference)
         #expect(result.logProbabilities == alone.logProbabilities(of: ids, stride: stride))
         #expect(
             result.referenceLogProbabilities

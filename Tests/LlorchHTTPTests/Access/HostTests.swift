@@ -41,17 +41,52 @@ import Testing
     }
 
     @Test func otherNamesAreRefused() async throws {
-        let hosts: [String?] = [
+        let hosts = [
             "evil.example", "evil.example:3000", "localhost.evil.example", "127.0.0.1.evil.example",
-            "127.0.0.1:3000.evil.example", "1.2.3", "1.2.3.4.5", "127.0.0.256", "2130706433",
-            "[evil.example]", "[::1", "[::1]evil", "localhost:x", "evil@localhost", "localhosts",
-            "",
-            nil,
+            "1.2.3", "1.2.3.4.5", "127.0.0.256", "2130706433", "localhosts", "%6cocalhost",
         ]
-        // A request of HTTP/1.1 without Host may be refused before it comes as far as here.
-        let found = try await statuses(of: hosts)
-        #expect(found.dropLast() == hosts.dropLast().map { _ in 403 })
-        #expect([400, 403].contains(found.last))
+        #expect(try await statuses(of: hosts) == hosts.map { _ in 403 })
+    }
+
+    /// RFC 9112, section 3.2.
+    @Test func whatIsNoHostIsABadRequest() async throws {
+        let hosts: [String?] = [
+            "127.0.0.1:3000.evil.example", "[evil.example]", "[::1", "[::1]evil", "localhost:x",
+            "evil@localhost", "localhost, localhost", "a b", "localhost/", "", nil,
+        ]
+        #expect(try await statuses(of: hosts) == hosts.map { _ in 400 })
+    }
+
+    /// Browsers speak HTTP/1.1 at least, and send the page's host: a request without any is no page's.
+    @Test func onlyQuestionsOfHTTP10MayLackAHost() async throws {
+        try await Harness.run([]) { harness in
+            let client = PlainClient(port: harness.port)
+            for (line, fields, status) in [
+                ("GET /livez", "", 200), ("HEAD /livez", "Host:\r\n", 200),
+                ("GET /health", "", 503), ("GET http://localhost/health", "", 503),
+                ("GET /metrics", "", 403), ("POST /livez", "", 403), ("POST /cancel/a", "", 403),
+                ("GET /livez", "Host: evil.example\r\n", 403),
+                ("GET http://evil.example/livez", "", 403),
+                ("GET /livez", "Host: a\r\nHost: a\r\n", 400),
+            ] {
+                let answer = try await client.conversation("\(line) HTTP/1.0\r\n\(fields)\r\n")
+                #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(line) \(fields)")
+            }
+        }
+    }
+
+    /// RFC 9112, section 3.2.2: the target's host counts.
+    @Test func anAbsoluteTargetNamesTheHost() async throws {
+        let targets = [
+            "http://localhost/livez", "HTTP://127.0.0.1:1?x", "http://evil.example/livez",
+        ]
+        var found: [Int] = []
+        for target in targets {
+            found += try await statuses(of: ["localhost"], path: target)
+        }
+        #expect(found == [200, 404, 403])
+        let mixed = try await statuses(of: ["evil.example"], path: "http://localhost/livez")
+        #expect(mixed == [200])
     }
 
     @Test(arguments: [

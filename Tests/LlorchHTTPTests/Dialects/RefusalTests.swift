@@ -166,7 +166,8 @@ import Testing
         (#"{"job_id":"a"}"#, 422, types + "prompt is required"),
         (#"{"job_id":1,"prompt":"x"}"#, 422, types + "job_id must be a string"),
         (#"{"job_id":"a","job_id":"a","prompt":"x"}"#, 422, types),
-        (#"{"job_id":"a","prompt":"x","top_p":null}"#, 422, types + "top_p must be a number"),
+        (#"{"job_id":"a","prompt":null}"#, 422, types + "prompt must be a string"),
+        (#"{"job_id":"a","prompt":"x","top_p":"1"}"#, 422, types + "top_p must be a number"),
         (#"{"job_id":"a","prompt":"x","max_tokens":10.0}"#, 422, types),
         (#"{"job_id":"a","prompt":"x","max_tokens":4294967296}"#, 422, types),
         (#"{"job_id":"a","prompt":"x","seed":18446744073709551616}"#, 422, types),
@@ -305,6 +306,16 @@ import Testing
             #expect(broken.status == .notFound)
             let missing = try await Self.post(client, "/cancel", Array("{}".utf8))
             #expect(missing.status == .unprocessableContent)
+            let null = try await Self.post(client, "/cancel", Array(#"{"job_id":null}"#.utf8))
+            #expect(null.status == .unprocessableContent)
+            let empty = try await Self.post(client, "/cancel", Array(#"{"job_id":""}"#.utf8))
+            #expect(empty.status == .badRequest)
+            #expect(
+                try errors(empty) == [
+                    .init(
+                        field: "job_id", constraint: "non_empty",
+                        message: "job_id must not be empty", value: "")
+                ])
             let syntax = try await Self.post(client, "/cancel", [])
             #expect(syntax.status == .badRequest)
         }

@@ -111,7 +111,25 @@ import Testing
                 #expect(found?["field"]?.asString == error.field)
                 #expect(found?["constraint"]?.asString == error.constraint)
                 #expect(found?["message"]?.asString == error.message)
+                let hasCode = [.contextOverflow, .jobIDConflict].contains(failure.code)
+                #expect(
+                    json.asObject?["code"]?.asString == (hasCode ? failure.code.rawValue : nil))
+                #expect(json.asObject?["retriable"]?.asBool == (hasCode ? false : nil))
             }
+        }
+    }
+
+    /// JavaScript keeps numbers as doubles, and sends back what it was told.
+    @Test func aDrawnSeedIsKeptByADouble() async throws {
+        try await Harness.run([{ _ in Script(pieces: []) }]) { harness in
+            for id in 1...8 {
+                let events = try await harness.execute(Harness.job("\(id)"))
+                let seed = try #require(events.first?.json["seed"]?.asNumber?.asUInt64)
+                #expect(seed < 1 << 53)
+            }
+            let given = try await harness.execute(
+                Harness.job("given", #""prompt":"x","seed":18446744073709551615"#))
+            #expect(given.first?.json["seed"]?.asNumber?.asUInt64 == .max)
         }
     }
 

@@ -20,7 +20,8 @@ import Testing
         "llorch_outbox_bytes": "gauge", "llorch_rejected_total": "counter",
         "llorch_malformed_total": "counter", "llorch_worker_up": "gauge",
         "llorch_worker_name_conflict": "gauge", "llorch_worker_boots_total": "counter",
-        "llorch_sse_clients": "gauge",
+        "llorch_sse_clients": "gauge", "llorch_connections": "gauge",
+        "llorch_accept_pauses_total": "counter",
     ]
 
     @Test func theNamesAreTheContracts() async throws {

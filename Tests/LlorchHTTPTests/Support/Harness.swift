@@ -27,6 +27,8 @@ struct Harness: Sendable {
         var timing = ResponseStream.Timing()
         var allowedHosts: [String] = []
         var token: AccessToken?
+        var connections = ConnectionLimits()
+        var maximumConnections: Int?
 
         func apply(to options: inout ShimOptions) {
             if let backlog { options.queue.dispatcher.backlog = backlog }
@@ -35,6 +37,8 @@ struct Harness: Sendable {
             options.allowedHosts = allowedHosts
             options.token = token
             options.timing = timing
+            options.connections = connections
+            if let maximumConnections { options.maximumConnections = maximumConnections }
             if let drainTimeout { options.drainTimeout = drainTimeout }
         }
     }

@@ -28,8 +28,13 @@ struct PlainClient: Sendable {
         return try Self.parse(try await exchange(bytes))
     }
 
+    /// The text of all answers to these bytes, until the server closes.
+    func conversation(_ request: String) async throws -> String {
+        String(buffer: try await exchange(ByteBuffer(string: request)))
+    }
+
     /// What comes until the server closes.
-    private func exchange(_ request: ByteBuffer) async throws -> ByteBuffer {
+    func exchange(_ request: ByteBuffer) async throws -> ByteBuffer {
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(host: "127.0.0.1", port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -57,6 +57,7 @@ package struct GGUFFile: Sendable {
                 "gpt2.attention.head_count_kv must be \(headCount) as \(headCountKey) is, "
                     + "found \(sharedHeadCount)", remedy: "GPT-2 has as many of both")
         }
+        try checkAttention(headSize: hiddenSize / headCount)
         let feedForwardKey = "gpt2.feed_forward_length"
         let vocabularySize = try vocabularySize()
         return GPT2Configuration(
@@ -69,7 +70,7 @@ package struct GGUFFile: Sendable {
                 ? size(feedForwardKey, in: GPT2Configuration.feedForwardSizes) : nil,
             layerNormEpsilon: try epsilon(),
             tieWordEmbeddings: try !hasHeadOfItsOwn(),
-            endOfText: try endOfText(vocabularySize: vocabularySize))
+            endOfText: try marks(vocabularySize: vocabularySize).ends)
     }
 
     func tensor(named name: String) -> GGUFHeader.Tensor? {
@@ -115,6 +116,23 @@ package struct GGUFFile: Sendable {
             throw error(
                 .unsupported, "\(quantizationKey) must be 2, found \(version)",
                 remedy: Self.quantizeAgain)
+        }
+    }
+
+    /// Keys that other architectures have and that would change what is computed.
+    private func checkAttention(headSize: Int) throws(ModelFileError) {
+        for key in ["gpt2.attention.key_length", "gpt2.attention.value_length"] {
+            guard let length = try metadata.integer(key), length != headSize else { continue }
+            throw error(
+                .unsupported, "\(key) must be \(headSize), found \(length)",
+                remedy: "the width of a head of GPT-2 is gpt2.embedding_length divided by "
+                    + "gpt2.attention.head_count")
+        }
+        let key = "gpt2.attention.causal"
+        guard try metadata.flag(key) != false else {
+            throw error(
+                .unsupported, "\(key) must be true, found false",
+                remedy: "the model reads a text in both directions, so that it cannot continue one")
         }
     }
 
@@ -168,21 +186,6 @@ package struct GGUFFile: Sendable {
                 .inconsistent, "\(key) is \(size), but \(table) has \(tensor.shape[0]) rows")
         }
         return tensor.shape[0]
-    }
-
-    private func endOfText(vocabularySize: Int) throws(ModelFileError) -> [Int] {
-        var ids: [Int] = []
-        for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"] {
-            guard let id = try metadata.integer(key) else { continue }
-            guard 0..<vocabularySize ~= id else {
-                throw error(
-                    .malformed,
-                    "\(key) must be below the vocabulary size \(vocabularySize) "
-                        + "and not negative, found \(id)")
-            }
-            if !ids.contains(id) { ids.append(id) }
-        }
-        return ids
     }
 
     /// Whether the head differs from the token table.

@@ -172,6 +172,28 @@ package struct GGUFMetadata: Sendable {
         return texts
     }
 
+    /// The number of texts in an array, and the place of each of `candidates` that is one of them; zero and none where
+    /// there is no such array.
+    func places(
+        of candidates: Set<String>, in key: String
+    ) throws(ModelFileError) -> (count: Int, places: [String: Int]) {
+        guard let (type, count, first) = try array(key, maximumCount: .max), type == .string
+        else { return (0, [:]) }
+        let lengths = Set(candidates.map(\.utf8.count))
+        var places: [String: Int] = [:]
+        var position = first
+        for index in 0..<count {
+            let start = position + 8
+            let length = Int(unsigned(at: position..<start))
+            position = start + length
+            guard lengths.contains(length), let text = text(at: start..<position),
+                candidates.contains(text), places[text] == nil
+            else { continue }
+            places[text] = index
+        }
+        return (count, places)
+    }
+
     package func integers(_ key: String, maximumCount: Int) throws(ModelFileError) -> [Int]? {
         guard let (type, count, first) = try array(key, maximumCount: maximumCount) else {
             return nil

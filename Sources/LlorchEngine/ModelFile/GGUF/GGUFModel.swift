@@ -34,7 +34,8 @@ extension StoredModel {
             }
             selected[required.name] = tensor.type.format.map {
                 StoredTensor(
-                    file: gguf.file, format: $0, shape: tensor.shape, range: tensor.range)
+                    file: gguf.file, name: name, format: $0, shape: tensor.shape,
+                    range: tensor.range)
             }
         }
         problems += found.keys.sorted().map { "\($0.quotedForMessage) is there" }

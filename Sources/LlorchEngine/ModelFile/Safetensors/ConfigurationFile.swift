@@ -1,12 +1,20 @@
 // Reads config.json as transformers writes it. Every value is checked here, once; what the values
-// mean: Model/GPT2Configuration.swift.
+// mean: Model/GPT2Configuration.swift. generation_config.json beside it: GenerationFile.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-package import LlorchJSON
+import LlorchJSON
 
 extension GPT2Configuration {
-    /// Reads the text of a `config.json`; `path` is for messages.
-    package init(parsing bytes: Span<UInt8>, path: String) throws(ModelFileError) {
+    /// Reads the text of a `config.json`.
+    ///
+    /// - Parameters:
+    ///   - bytes: the text.
+    ///   - path: for messages.
+    ///   - generation: text and path of the `generation_config.json` beside it, whose end marks count alone.
+    /// - Throws: the first member that is missing, wrong or not supported.
+    package init(
+        parsing bytes: Span<UInt8>, path: String, generation: (bytes: [UInt8], path: String)? = nil
+    ) throws(ModelFileError) {
         let value: JSONValue
         do {
             value = try StrictJSON.parse(
@@ -14,10 +22,17 @@ extension GPT2Configuration {
         } catch {
             throw ModelFileError(.malformed, path: path, problem: "is not valid JSON: \(error)")
         }
-        try self.init(parsing: value, path: path)
+        var generationFile: GenerationFile?
+        if let generation {
+            generationFile = try GenerationFile(
+                parsing: generation.bytes.span, path: generation.path)
+        }
+        try self.init(parsing: value, path: path, generation: generationFile)
     }
 
-    package init(parsing value: JSONValue, path: String) throws(ModelFileError) {
+    private init(
+        parsing value: JSONValue, path: String, generation: GenerationFile?
+    ) throws(ModelFileError) {
         guard let object = value.asObject else {
             throw ModelFileError(
                 .malformed, path: path,
@@ -25,6 +40,9 @@ extension GPT2Configuration {
         }
         let file = ConfigurationFile(path: path, object: object)
         try file.checkArchitecture()
+        try GenerationFile(path: path, object: object).checkRules()
+        try generation?.checkRules()
+        try file.checkAliases()
         let vocabularySize = try file.size(["vocab_size"], in: Self.vocabularySizes)
         let contextLength = try file.size(
             ["n_positions", "max_position_embeddings", "n_ctx"], in: Self.contextLengths)
@@ -48,7 +66,7 @@ extension GPT2Configuration {
             scaleAttentionWeights: try file.flag("scale_attn_weights", default: true),
             scaleAttentionByInverseLayerIndex: try file.flag(
                 "scale_attn_by_inverse_layer_idx", default: false),
-            endOfText: try file.endOfText(vocabularySize: vocabularySize))
+            endOfText: try file.endOfText(generation, vocabularySize: vocabularySize))
     }
 }
 
@@ -78,7 +96,7 @@ private struct ConfigurationFile {
         }
         guard type.asString == "gpt2" else {
             throw error(
-                .unsupported, "model_type must be 'gpt2', found \(Self.text(of: type))",
+                .unsupported, "model_type must be 'gpt2', found \(ConfigurationText.of(type))",
                 remedy: onlyGPT2)
         }
         if try flag("add_cross_attention", default: false) {
@@ -90,6 +108,23 @@ private struct ConfigurationFile {
             throw error(
                 .unsupported, "quantization_config must be absent, but is there",
                 remedy: "use the unquantized model; the worker quantizes while loading")
+        }
+    }
+
+    /// A size has two names; transformers takes the one that stands last.
+    func checkAliases() throws(ModelFileError) {
+        for (name, alias) in [
+            ("n_positions", "max_position_embeddings"), ("n_embd", "hidden_size"),
+            ("n_layer", "num_hidden_layers"), ("n_head", "num_attention_heads"),
+        ] {
+            guard let first = self[name], let second = self[alias], first != second else {
+                continue
+            }
+            throw error(
+                .inconsistent,
+                "\(name) and \(alias) are the same and must be equal, found "
+                    + "\(ConfigurationText.of(first)) and \(ConfigurationText.of(second))",
+                remedy: "remove one of them")
         }
     }
 
@@ -113,7 +148,7 @@ private struct ConfigurationFile {
             throw error(
                 .malformed,
                 "\(key) must be an integer from \(range.lowerBound) "
-                    + "to \(range.upperBound), found \(Self.text(of: value))")
+                    + "to \(range.upperBound), found \(ConfigurationText.of(value))")
         }
         return size
     }
@@ -121,9 +156,21 @@ private struct ConfigurationFile {
     func flag(_ key: String, default absent: Bool) throws(ModelFileError) -> Bool {
         guard let value = self[key] else { return absent }
         guard let flag = value.asBool else {
-            throw error(.malformed, "\(key) must be true or false, found \(Self.text(of: value))")
+            throw error(
+                .malformed, "\(key) must be true or false, found \(ConfigurationText.of(value))")
         }
         return flag
+    }
+
+    func endOfText(
+        _ generation: GenerationFile?, vocabularySize: Int
+    ) throws(ModelFileError) -> [Int] {
+        if let generation {
+            return try generation.endOfText(vocabularySize: vocabularySize, absent: [])
+        }
+        // The default of transformers, which a small vocabulary does not have.
+        return try GenerationFile(path: path, object: object).endOfText(
+            vocabularySize: vocabularySize, absent: vocabularySize > 50_256 ? [50_256] : [])
     }
 
     func epsilon() throws(ModelFileError) -> Float {
@@ -133,7 +180,7 @@ private struct ConfigurationFile {
             throw error(
                 .malformed,
                 "layer_norm_epsilon must be a number from \(range.lowerBound) "
-                    + "to \(range.upperBound), found \(Self.text(of: value))")
+                    + "to \(range.upperBound), found \(ConfigurationText.of(value))")
         }
         return epsilon
     }
@@ -141,51 +188,15 @@ private struct ConfigurationFile {
     func activation() throws(ModelFileError) -> Activation {
         guard let value = self["activation_function"] else { return .geluTanh }
         switch value.asString {
-        case "gelu_new", "gelu_pytorch_tanh": return .geluTanh
-        case "gelu": return .geluErf
+        // One function each, written in several ways.
+        case "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate": return .geluTanh
+        case "gelu", "gelu_python": return .geluErf
         case "relu": return .relu
         default:
             throw error(
                 .unsupported,
                 "activation_function must be one of gelu_new, gelu_pytorch_tanh, "
-                    + "gelu and relu, found \(Self.text(of: value))")
-        }
-    }
-
-    func endOfText(vocabularySize: Int) throws(ModelFileError) -> [Int] {
-        guard let value = object["eos_token_id"] else {
-            // The default of transformers, which a small vocabulary does not have.
-            return vocabularySize > 50_256 ? [50_256] : []
-        }
-        if value == .null { return [] }
-        let elements = value.asArray ?? [value]
-        guard elements.count <= GPT2Configuration.maximumEndOfTextCount else {
-            throw error(
-                .unsupported,
-                "eos_token_id must have at most "
-                    + "\(GPT2Configuration.maximumEndOfTextCount) ids, found \(elements.count)")
-        }
-        var ids: [Int] = []
-        for element in elements {
-            guard let number = element.asNumber?.asInt64, let id = Int(exactly: number),
-                0..<vocabularySize ~= id
-            else {
-                throw error(
-                    .malformed,
-                    "eos_token_id must be below vocab_size \(vocabularySize) "
-                        + "and not negative, found \(Self.text(of: element))")
-            }
-            if !ids.contains(id) { ids.append(id) }
-        }
-        return ids
-    }
-
-    private static func text(of value: JSONValue) -> String {
-        switch value {
-        case .string(let text): text.quotedForMessage
-        case .number(let number): String(number.literal.prefix(40))
-        case .bool(let flag): "\(flag)"
-        default: value.kindName
+                    + "gelu and relu, found \(ConfigurationText.of(value))")
         }
     }
 }

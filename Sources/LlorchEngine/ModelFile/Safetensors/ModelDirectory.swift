@@ -49,6 +49,12 @@ package struct ModelDirectory: Sendable, Hashable {
                 .unsupported, path: self.path, problem: "is a file, expected a directory",
                 remedy: expectation)
         }
+        guard try ModelFile.kind(of: "\(self.path)/adapter_config.json") == .nothing else {
+            throw ModelFileError(
+                .unsupported, path: "\(self.path)/adapter_config.json",
+                problem: "says that the directory holds an adapter, which is not supported",
+                remedy: "merge it into its model with PEFT's merge_and_unload() and save that")
+        }
         weights = try Self.weights(in: self.path)
         guard try ModelFile.kind(of: "\(self.path)/config.json") != .nothing else {
             throw ModelFileError(
@@ -73,12 +79,19 @@ package struct ModelDirectory: Sendable, Hashable {
             remedy: "name the directory of a Hugging Face model")
     }
 
-    /// Reads config.json.
+    /// Reads config.json, and generation_config.json where it is there.
     package func configuration() throws(ModelFileError) -> GPT2Configuration {
         let file = "\(path)/config.json"
         let bytes = try ModelFile.contents(of: file, limit: 1 << 20)
         try Self.checkIsNotMistaken(bytes, path: file)
-        return try GPT2Configuration(parsing: bytes.span, path: file)
+        let generation = "\(path)/generation_config.json"
+        guard try ModelFile.kind(of: generation) != .nothing else {
+            return try GPT2Configuration(parsing: bytes.span, path: file)
+        }
+        let steering = try ModelFile.contents(of: generation, limit: 1 << 20)
+        try Self.checkIsNotMistaken(steering, path: generation)
+        return try GPT2Configuration(
+            parsing: bytes.span, path: file, generation: (steering, generation))
     }
 
     /// Text files of a repository that was cloned without Git LFS are pointers.

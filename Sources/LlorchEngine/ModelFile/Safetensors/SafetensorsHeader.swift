@@ -17,6 +17,9 @@ package struct SafetensorsHeader: Sendable, Hashable {
 
     /// In the order of the file.
     package let tensors: [Tensor]
+    /// Names that were left out because another tensor is the same memory, to that tensor's name: what
+    /// `safetensors.torch.save_model` writes into the metadata.
+    package let aliases: [String: String]
 
     /// The reference reader takes 100 MB; GPT-2 XL needs 60 KB.
     package static let maximumBytes = 16 << 20
@@ -80,6 +83,15 @@ package struct SafetensorsHeader: Sendable, Hashable {
         }
         try Self.checkCoverage(tensors, from: dataStart, to: fileSize, path: path)
         self.tensors = tensors
+        let names = Set(tensors.map(\.name))
+        var aliases: [String: String] = [:]
+        for (name, value) in object["__metadata__"]?.asObject?.members ?? [] {
+            guard let kept = value.asString, names.contains(kept), !names.contains(name) else {
+                continue
+            }
+            aliases[name] = kept
+        }
+        self.aliases = aliases
     }
 
     private static func object(

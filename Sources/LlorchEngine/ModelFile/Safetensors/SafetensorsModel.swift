@@ -7,7 +7,8 @@ extension StoredModel {
     package init(
         _ directory: ModelDirectory, configuration: GPT2Configuration
     ) throws(ModelFileError) {
-        let catalogue = try TensorCatalogue(directory)
+        var catalogue = try TensorCatalogue(directory)
+        if configuration.tieWordEmbeddings { catalogue.useHeadAsTable() }
         self.init(
             configuration, tensors: try catalogue.select(for: configuration), layout: .inputRows)
         if configuration.tieWordEmbeddings {

@@ -9,7 +9,8 @@ struct CataloguedTensor: Sendable {
     /// Nil where its elements are not read.
     var stored: StoredTensor? {
         entry.type.format.map {
-            StoredTensor(file: file, format: $0, shape: entry.shape, range: entry.range)
+            StoredTensor(
+                file: file, name: entry.name, format: $0, shape: entry.shape, range: entry.range)
         }
     }
 }
@@ -44,7 +45,8 @@ struct TensorCatalogue {
 
     private mutating func append(file: Int, index: ShardIndex?) throws(ModelFileError) {
         let path = files[file].path
-        for tensor in try Self.header(of: files[file]).tensors {
+        let header = try Self.header(of: files[file])
+        for tensor in header.tensors {
             if let index, index.fileOfTensor[tensor.name] != index.files[file] {
                 let told = index.fileOfTensor[tensor.name].map { "in \($0.quotedForMessage)" }
                 throw ModelFileError(
@@ -53,15 +55,42 @@ struct TensorCatalogue {
                         + (told ?? "in no file"),
                     remedy: "download all files of the model from one place")
             }
+            try Self.checkIsNoAdapter(tensor.name, path: path)
             let name = Self.canonicalName(tensor.name)
             let catalogued = CataloguedTensor(file: files[file], entry: tensor)
             guard tensors.updateValue(catalogued, forKey: name) == nil else {
                 throw ModelFileError(
                     .inconsistent, path: path,
-                    problem: "has tensor \(name.quotedForMessage) with and without the prefix "
-                        + "'transformer.'")
+                    problem: "has tensor \(name.quotedForMessage) twice, under names with "
+                        + "different prefixes")
             }
         }
+        for (name, kept) in header.aliases.sorted(by: { $0.key < $1.key })
+        where tensors[Self.canonicalName(name)] == nil {
+            tensors[Self.canonicalName(name)] = tensors[Self.canonicalName(kept)]
+        }
+    }
+
+    /// Takes the head for the token table where the file has that name only, for a model that ties them.
+    mutating func useHeadAsTable() {
+        guard tensors["wte.weight"] == nil else { return }
+        tensors["wte.weight"] = tensors.removeValue(forKey: "lm_head.weight")
+    }
+
+    /// What PEFT leaves in a file: weights that count only together with others.
+    private static func checkIsNoAdapter(_ name: String, path: String) throws(ModelFileError) {
+        let parts = name.split(separator: ".")
+        guard
+            parts.contains(where: {
+                $0.hasPrefix("lora_") || $0 == "base_layer" || $0 == "modules_to_save"
+                    || $0.hasPrefix("prompt_encoder")
+            })
+        else { return }
+        throw ModelFileError(
+            .unsupported, path: path,
+            problem: "tensor \(name.quotedForMessage) is a part of an adapter, which is not "
+                + "supported",
+            remedy: "merge it into its model with PEFT's merge_and_unload() and save that")
     }
 
     private static func header(of file: ModelFile) throws(ModelFileError) -> SafetensorsHeader {
@@ -74,10 +103,17 @@ struct TensorCatalogue {
             parsing: bytes.span, fileSize: file.size, path: file.path)
     }
 
+    /// Without the prefixes of GPT2LMHeadModel and of what models are often wrapped in for training: PyTorch's
+    /// DistributedDataParallel and compile, and modules that hold the model.
     private static func canonicalName(_ name: String) -> String {
-        let prefix = "transformer."
-        return name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+        var rest = Substring(name)
+        while let prefix = prefixes.first(where: { rest.hasPrefix($0) }) {
+            rest.removeFirst(prefix.count)
+        }
+        return String(rest)
     }
+
+    private static let prefixes = ["transformer.", "module.", "model.", "_orig_mod."]
 
     /// The tensors that the configuration demands; others, such as masks, are left out.
     func select(

@@ -20,7 +20,7 @@ package struct CancelRoute: Sendable {
     package func respond(
         to request: Request, context: RequestContext
     ) async throws -> Response {
-        let bytes = try await request.jsonBody()
+        let bytes = try await request.jsonBody(context)
         do throws(WireError) {
             return cancel(try CancelRequest(parsing: bytes).jobID, context)
         } catch {

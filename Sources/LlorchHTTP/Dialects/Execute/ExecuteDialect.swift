@@ -33,13 +33,14 @@ package struct ExecuteDialect: Dialect {
 
     package func body(of refusal: Refusal) -> [UInt8] {
         var failure = refusal.failure
-        if failure.errors.isEmpty, let field = Self.field(of: failure.code) {
+        let field = Self.field(of: failure.code)
+        if failure.errors.isEmpty, let field {
             failure.errors = [
                 FieldError(
                     field: field, constraint: failure.code.rawValue, message: failure.message)
             ]
         }
-        return failure.errorsBody()
+        return failure.errorsBody(withCode: field != nil)
     }
 
     /// The member of the request that a failure without errors of its own is about; nil for the whole body.

@@ -336,8 +336,8 @@ struct GGUFModelTests {
     ) throws -> [UInt32] {
         let model = try GPT2(
             reading: &source, precision: precision, kernels: try #require(Kernels(.generic)))
-        var cache = model.makeCache()
-        var activations = model.makeActivations()
+        var cache = try model.makeCache()
+        var activations = try model.makeActivations()
         let ids: [UInt32] = [3, 1, 4, 1, 5]
         model.forward(ids.span, cache: &cache, activations: &activations, logits: .last)
         let row = activations.logits.row(0)

@@ -45,7 +45,8 @@ struct ConfigurationFileTests {
 
     @Test(arguments: [
         ("gelu_new", Activation.geluTanh), ("gelu_pytorch_tanh", .geluTanh), ("gelu", .geluErf),
-        ("relu", .relu),
+        ("relu", .relu), ("gelu_fast", .geluTanh), ("gelu_accurate", .geluTanh),
+        ("gelu_python", .geluErf),
     ])
     func readsActivations(name: String, activation: Activation) throws {
         #expect(try parse(with: #""activation_function": "\#(name)""#).activation == activation)
@@ -55,6 +56,49 @@ struct ConfigurationFileTests {
         #expect(try parse(with: #""eos_token_id": null"#).endOfText == [])
         #expect(try parse(with: #""n_inner": null"#).endOfText == [])
         #expect(try parse(with: #""vocab_size": 50257"#).endOfText == [50256])
+    }
+
+    /// An id that no vocabulary of this size has can never come.
+    @Test func endMarksOutsideTheVocabularyAreLeftOut() throws {
+        for (member, ids) in [
+            ("50256", []), ("-1", []), ("[3, 100, 7]", [3, 7]),
+            ("[99, 18446744073709551616]", [99]),
+            ("[]", []),
+        ] {
+            #expect(try parse(with: #""eos_token_id": \#(member)"#).endOfText == ids, "\(member)")
+        }
+    }
+
+    @Test func generationConfigurationAloneNamesTheEndMarks() throws {
+        for (text, ids) in [
+            (#"{"eos_token_id": 5}"#, [5]), (#"{"eos_token_id": [9, 4]}"#, [4, 9]), ("{}", []),
+            (#"{"eos_token_id": null}"#, []), (#"{"eos_token_id": 5, "top_k": 3}"#, [5]),
+        ] {
+            #expect(try parse(generation: text).endOfText == ids, "\(text)")
+        }
+    }
+
+    @Test(arguments: [
+        (
+            #"{"suppress_tokens": [1]}"#,
+            "suppress_tokens must be absent or empty, found an array; "
+                + "remove it; the worker does not do this"
+        ),
+        (
+            #"{"repetition_penalty": 1.2}"#,
+            "repetition_penalty must be absent or 1, found 1.2; "
+                + "remove it and give it in each request"
+        ),
+        (
+            #"{"forced_eos_token_id": 0}"#,
+            "forced_eos_token_id must be absent or empty, found 0; "
+                + "remove it; the worker does not do this"
+        ),
+        ("[]", "must hold a JSON object, found an array"),
+    ])
+    func refusesRulesOfGeneration(text: String, sentence: String) {
+        let error = #expect(throws: ModelFileError.self) { try parse(generation: text) }
+        #expect(error?.description == "m/generation_config.json: \(sentence)")
     }
 
     @Test(arguments: [
@@ -110,13 +154,17 @@ struct ConfigurationFileTests {
                 + #"found 'swish\n'"#
         ),
         (#""tie_word_embeddings": 1"#, "tie_word_embeddings must be true or false, found 1"),
+        (#""eos_token_id": "1""#, "eos_token_id must be an id or a list of ids, found '1'"),
+        (#""eos_token_id": [1, 2.0]"#, "eos_token_id must be an id or a list of ids, found 2.0"),
         (
-            #""eos_token_id": 100"#,
-            "eos_token_id must be below vocab_size 100 and not negative, found 100"
+            #""hidden_size": 32"#,
+            "n_embd and hidden_size are the same and must be equal, found 64 and 32; "
+                + "remove one of them"
         ),
         (
-            #""eos_token_id": [1, -1]"#,
-            "eos_token_id must be below vocab_size 100 and not negative, found -1"
+            #""no_repeat_ngram_size": 2"#,
+            "no_repeat_ngram_size must be absent or 0, found 2; "
+                + "remove it; the worker does not do this"
         ),
         (
             #""eos_token_id": [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"#,
@@ -146,6 +194,18 @@ struct ConfigurationFileTests {
         ]
         let kept = members.filter { !$0.hasPrefix(key) }
         return try parse("{\((kept + [member]).joined(separator: ", "))}")
+    }
+
+    /// A small file whose end mark is 3, beside a generation_config.json.
+    private func parse(generation text: String) throws -> GPT2Configuration {
+        let bytes = Array(
+            #"""
+            {"model_type": "gpt2", "vocab_size": 100, "n_positions": 32, "n_embd": 64,
+             "n_layer": 2, "n_head": 4, "eos_token_id": 3}
+            """#.utf8)
+        return try GPT2Configuration(
+            parsing: bytes.span, path: "m/config.json",
+            generation: (Array(text.utf8), "m/generation_config.json"))
     }
 
     private func parse(_ text: String) throws -> GPT2Configuration {
