@@ -16,7 +16,7 @@ REFUSED = {
     "pre-starcoder", "pre-llama-bpe", "pre-qwen2", "pre-falcon", "pre-default", "pre-missing", "pre-empty",
     # A prompt would not be what was written.
     "roberta-with-separator", "add-bos", "add-eos", "add-sep",
-    "byte", "eos-out-of-range", "not-causal",
+    "byte", "not-causal",
 }
 
 

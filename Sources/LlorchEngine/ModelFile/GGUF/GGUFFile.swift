@@ -70,7 +70,7 @@ package struct GGUFFile: Sendable {
                 ? size(feedForwardKey, in: GPT2Configuration.feedForwardSizes) : nil,
             layerNormEpsilon: try epsilon(),
             tieWordEmbeddings: try !hasHeadOfItsOwn(),
-            endOfText: try marks(vocabularySize: vocabularySize).ends)
+            endOfText: try marks().ends)
     }
 
     func tensor(named name: String) -> GGUFHeader.Tensor? {

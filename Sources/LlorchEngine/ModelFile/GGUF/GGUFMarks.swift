@@ -121,21 +121,18 @@ extension GGUFFile {
     /// What llama.cpp takes for the end where a file names none: its default for this kind of tokenizer.
     private static let standardEnd = 11
 
-    /// Which tokens are more than text; every id that a key names must be below `vocabularySize`.
-    func marks(vocabularySize: Int) throws(ModelFileError) -> GGUFMarks {
+    /// Which tokens are more than text; an id beyond the tokens counts as if its key were absent.
+    func marks() throws(ModelFileError) -> GGUFMarks {
         let prefix = "tokenizer.ggml."
         let (count, ids) = try metadata.places(of: GGUFMarks.spellings, in: prefix + "tokens")
         var named: [String: Int] = [:]
         for name in GGUFMarks.keys {
             let key = "\(prefix)\(name)_token_id"
             guard let id = try metadata.integer(key) else { continue }
-            guard 0..<vocabularySize ~= id else {
-                throw error(
-                    .malformed,
-                    "\(key) must be below the vocabulary size \(vocabularySize) "
-                        + "and not negative, found \(id)")
+            guard id >= 0 else {
+                throw error(.malformed, "\(key) must not be negative, found \(id)")
             }
-            named[name] = id
+            if id < count { named[name] = id }
         }
         if named["eos"] == nil, Self.standardEnd < count { named["eos"] = Self.standardEnd }
         return GGUFMarks(ids: ids, named: named)

@@ -71,7 +71,7 @@ extension GGUFFile {
                     remedy: GGUFFile.convertAgain)
             }
         }
-        let marks = try marks(vocabularySize: .max)
+        let marks = try marks()
         var found: [GGUFVocabulary.FoundToken] = []
         for (id, token) in tokens.enumerated() {
             let kind = kinds.isEmpty ? GGUFVocabulary.Kind.normal : kinds[id]

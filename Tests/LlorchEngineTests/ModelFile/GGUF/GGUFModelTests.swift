@@ -180,9 +180,8 @@ struct GGUFModelTests {
             $0["gpt2.vocab_size"] = .uint32(12)
         },
         Refusal(
-            "tokenizer.ggml.eos_token_id must be below the vocabulary size 11 and not negative, "
-                + "found 11"
-        ) { $0["tokenizer.ggml.eos_token_id"] = .uint32(11) },
+            "tokenizer.ggml.eos_token_id must not be negative, found -1"
+        ) { $0["tokenizer.ggml.eos_token_id"] = .int32(-1) },
         Refusal(
             "tensor token_embd.weight is missing; name a file with weights, not one of a vocabulary"
         ) { $0.tensors.removeFirst() },
