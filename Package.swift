@@ -51,7 +51,8 @@ let package = Package(
         // The malloc family of the programs; the library LlorchEngine does not have it.
         .target(name: "CLlorchAllocation", cSettings: strictC),
         .target(
-            name: "LlorchSystem", dependencies: ["CLlorchSystem"], swiftSettings: settings + [.strictMemorySafety()]),
+            name: "LlorchSystem", dependencies: ["CLlorchSystem"],
+            swiftSettings: settings + [.strictMemorySafety()]),
         .target(name: "LlorchJSON", swiftSettings: settings),
         .target(name: "LlorchProtocol", dependencies: ["LlorchJSON"], swiftSettings: settings),
         .target(
