@@ -30,8 +30,11 @@ extension StoredModel {
         let stored = "the matrices are stored in " + names.joined(separator: " and ")
         if all.allSatisfy(\.isBlocks) {
             // At q4, tables are held in 8 bits; which format they have makes no difference.
-            let inBlocks = formats { $0.name.hasPrefix("h.") }
-            return ChosenPrecision(precision: inBlocks == [.q40] ? .q4 : .q8, reason: stored)
+            let inLayers = formats { $0.name.hasPrefix("h.") }
+            if inLayers == [.q40] { return ChosenPrecision(precision: .q4, reason: stored) }
+            if inLayers.isSubset(of: [.q80, .q40]) {
+                return ChosenPrecision(precision: .q8, reason: stored)
+            }
         }
         guard all.isSubset(of: [.float16, .bfloat16]) else {
             return ChosenPrecision(precision: .f32, reason: stored)
