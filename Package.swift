@@ -85,7 +85,7 @@ let package = Package(
         .target(
             name: "LlorchHTTP",
             dependencies: [
-                "LlorchJSON", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
+                "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
