@@ -14,6 +14,10 @@ class Fault(AssertionError):
     """The server broke a rule."""
 
 
+class Cut(Fault):
+    """The connection ends inside an answer."""
+
+
 @dataclasses.dataclass
 class Answer:
     status: int
@@ -69,14 +73,16 @@ class Connection:
     def _take(self, count):
         while len(self.received) < count:
             if not self.more():
-                raise Fault(f"the connection ends inside a body: {self.received[-200:]!r}")
+                raise Cut(f"the connection ends inside a body: {self.received[-200:]!r}")
         data, self.received = self.received[:count], self.received[count:]
         return data
 
     def _line(self):
         while b"\r\n" not in self.received:
-            if len(self.received) > 1 << 16 or not self.more():
+            if len(self.received) > 1 << 16:
                 raise Fault(f"no line: {self.received[:200]!r}")
+            if not self.more():
+                raise Cut(f"the connection ends inside a line: {self.received[:200]!r}")
         line, self.received = self.received.split(b"\r\n", 1)
         return line
 
