@@ -132,7 +132,8 @@ extension GGUFFile {
             guard id >= 0 else {
                 throw error(.malformed, "\(key) must not be negative, found \(id)")
             }
-            if id < count { named[name] = id }
+            // A file without tokens has no tokenizer, so that its weights are all that is read of it.
+            if id < count || count == 0 { named[name] = id }
         }
         if named["eos"] == nil, Self.standardEnd < count { named["eos"] = Self.standardEnd }
         return GGUFMarks(ids: ids, named: named)
