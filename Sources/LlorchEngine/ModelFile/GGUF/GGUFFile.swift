@@ -70,7 +70,7 @@ package struct GGUFFile: Sendable {
                 ? size(feedForwardKey, in: GPT2Configuration.feedForwardSizes) : nil,
             layerNormEpsilon: try epsilon(),
             tieWordEmbeddings: try !hasHeadOfItsOwn(),
-            endOfText: try marks().ends)
+            endOfText: try marks(rowCount: vocabularySize).ends)
     }
 
     func tensor(named name: String) -> GGUFHeader.Tensor? {

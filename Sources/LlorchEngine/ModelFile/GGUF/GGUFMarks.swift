@@ -122,9 +122,13 @@ extension GGUFFile {
     private static let standardEnd = 11
 
     /// Which tokens are more than text; an id beyond the tokens counts as if its key were absent.
-    func marks() throws(ModelFileError) -> GGUFMarks {
+    ///
+    /// `rowCount` is that of the token table, beyond which no token can come. A file without tokens has no tokenizer, and
+    /// its weights can be read.
+    func marks(rowCount: Int) throws(ModelFileError) -> GGUFMarks {
         let prefix = "tokenizer.ggml."
         let (count, ids) = try metadata.places(of: GGUFMarks.spellings, in: prefix + "tokens")
+        let limit = min(count == 0 ? rowCount : count, rowCount)
         var named: [String: Int] = [:]
         for name in GGUFMarks.keys {
             let key = "\(prefix)\(name)_token_id"
@@ -132,10 +136,11 @@ extension GGUFFile {
             guard id >= 0 else {
                 throw error(.malformed, "\(key) must not be negative, found \(id)")
             }
-            // A file without tokens has no tokenizer, so that its weights are all that is read of it.
-            if id < count || count == 0 { named[name] = id }
+            if id < limit { named[name] = id }
         }
-        if named["eos"] == nil, Self.standardEnd < count { named["eos"] = Self.standardEnd }
-        return GGUFMarks(ids: ids, named: named)
+        if named["eos"] == nil, count > 0, Self.standardEnd < limit {
+            named["eos"] = Self.standardEnd
+        }
+        return GGUFMarks(ids: ids.filter { $0.value < limit }, named: named)
     }
 }

@@ -71,7 +71,7 @@ extension GGUFFile {
                     remedy: GGUFFile.convertAgain)
             }
         }
-        let marks = try marks()
+        let marks = try marks(rowCount: .max)
         var found: [GGUFVocabulary.FoundToken] = []
         for (id, token) in tokens.enumerated() {
             let kind = kinds.isEmpty ? GGUFVocabulary.Kind.normal : kinds[id]

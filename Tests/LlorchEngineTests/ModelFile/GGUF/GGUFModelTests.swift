@@ -23,6 +23,21 @@ struct GGUFModelTests {
         #expect(configuration.endOfText == [4, 10])
     }
 
+    /// The table has 11 rows. Marks that a key or a spelling names beyond them can never come.
+    @Test(arguments: [0, 5, 16])
+    func marksBeyondTheTableEndNothing(tokenCount: Int) throws {
+        var file = WrittenGGUF(writer)
+        if tokenCount > 0 {
+            var tokens = (0..<tokenCount).map { "t\($0)" }
+            tokens[tokenCount - 1] = "<|endoftext|>"
+            file.addTokenizer(tokens: tokens, merges: [])
+        }
+        for (key, id) in [("eos", UInt32(11)), ("eot", 1 << 20), ("eom", 3), ("fim_pad", .max)] {
+            file["tokenizer.ggml.\(key)_token_id"] = .uint32(id)
+        }
+        #expect(try open(file).configuration().endOfText == (tokenCount == 5 ? [3, 4] : [3]))
+    }
+
     @Test func readsWhatWasWritten() throws {
         let file = WrittenGGUF(writer)
         var model = try StoredModel(open(file))
