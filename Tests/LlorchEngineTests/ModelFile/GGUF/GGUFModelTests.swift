@@ -23,7 +23,7 @@ struct GGUFModelTests {
         #expect(configuration.endOfText == [4, 10])
     }
 
-    /// The table has 11 rows. Marks that a key or a spelling names beyond them can never come.
+    /// Marks that a key or a spelling names beyond the 11 rows of the table can never come.
     @Test(arguments: [0, 5, 16])
     func marksBeyondTheTableEndNothing(tokenCount: Int) throws {
         var file = WrittenGGUF(writer)
