@@ -59,18 +59,24 @@ package enum InputFile {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count: Int
-            do throws(SystemError) {
-                var span = buffer.mutableSpan
-                count = try unsafe span.withUnsafeMutableBytes { buffer throws(SystemError) in
-                    try unsafe Descriptor.read(from: descriptor, into: buffer)
-                }
-            } catch {
-                throw InputError(reading: name, error)
-            }
+            let count = try read(from: descriptor, named: name, into: &buffer)
             guard count > 0 else { return bytes }
             guard bytes.count + count <= limit else { throw InputError(name, longerThan: limit) }
             bytes += buffer[..<count]
+        }
+    }
+
+    /// Reads what comes next into `buffer`; gives the number of bytes, 0 at the end.
+    fileprivate static func read(
+        from descriptor: Int32, named name: String, into buffer: inout [UInt8]
+    ) throws(InputError) -> Int {
+        do throws(SystemError) {
+            var span = buffer.mutableSpan
+            return try unsafe span.withUnsafeMutableBytes { buffer throws(SystemError) in
+                try unsafe Descriptor.read(from: descriptor, into: buffer)
+            }
+        } catch {
+            throw InputError(reading: name, error)
         }
     }
 }
@@ -105,15 +111,8 @@ package struct InputLines {
 
     private mutating func fill() throws(InputError) {
         var buffer = [UInt8](repeating: 0, count: 4096)
-        let count: Int
-        do throws(SystemError) {
-            var span = buffer.mutableSpan
-            count = try unsafe span.withUnsafeMutableBytes { buffer throws(SystemError) in
-                try unsafe Descriptor.read(from: STDIN_FILENO, into: buffer)
-            }
-        } catch {
-            throw InputError(reading: InputFile.standardInput, error)
-        }
+        let count = try InputFile.read(
+            from: STDIN_FILENO, named: InputFile.standardInput, into: &buffer)
         hasEnded = count == 0
         pending += buffer[..<count]
     }

@@ -5,8 +5,7 @@
 import Glibc
 
 package enum LocalSocket {
-    /// Bytes of the longest path, which is as long as the system's structure has room for.
-    package static let maximumPathBytes = 107
+    package static let maximumPathBytes = LocalSocketAddress.maximumBytes
 
     /// Who a file is, beyond its path: another file that takes the path has another identity.
     package struct Identity: Sendable, Hashable {
@@ -31,18 +30,17 @@ package enum LocalSocket {
             guard error.code == ENOENT else { throw error }
             return .nothing
         }
-        guard status.st_mode & S_IFMT == S_IFSOCK else { return .other }
+        guard FileStatus(status).kind == .socket else { return .other }
         return .socket(Identity(device: UInt(status.st_dev), inode: UInt(status.st_ino)))
     }
 
     /// Whether a process listens at the path; a socket of another kind than a stream counts as answered.
     package static func isAnswered(_ path: String) throws(SystemError) -> Bool {
         let client = try stream()
+        let address = try address(of: path)
         do throws(SystemError) {
-            try unsafe withAddress(of: path) { (address, length) throws(SystemError) in
-                _ = try SystemCall.check("connect \(path)") {
-                    unsafe connect(client.rawValue, address, length)
-                }
+            _ = try SystemCall.check("connect \(path)") {
+                unsafe address.withPointer { unsafe connect(client.rawValue, $0, $1) }
             }
             return true
         } catch {
@@ -53,10 +51,9 @@ package enum LocalSocket {
     /// A socket that listens at a path where nothing stands.
     package static func listening(at path: String) throws(SystemError) -> Descriptor {
         let socket = try stream()
-        try unsafe withAddress(of: path) { (address, length) throws(SystemError) in
-            _ = try SystemCall.check("bind") {
-                unsafe bind(socket.rawValue, address, length)
-            }
+        let address = try address(of: path)
+        _ = try SystemCall.check("bind") {
+            unsafe address.withPointer { unsafe bind(socket.rawValue, $0, $1) }
         }
         _ = try SystemCall.check("listen") { listen(socket.rawValue, 100) }
         return socket
@@ -69,20 +66,10 @@ package enum LocalSocket {
             adopting: try SystemCall.check("socket") { socket(AF_UNIX, type, 0) })
     }
 
-    private static func withAddress(
-        of path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(SystemError) -> Void
-    ) throws(SystemError) {
-        let bytes = Array(path.utf8)
-        guard bytes.count <= maximumPathBytes else { throw SystemError("bind", ENAMETOOLONG) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
-        let length = socklen_t(MemoryLayout<sockaddr_un>.size)
-        try unsafe withUnsafePointer(to: address) { (pointer) throws(SystemError) in
-            try unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                (rebound) throws(SystemError) in
-                try unsafe body(rebound, length)
-            }
+    private static func address(of path: String) throws(SystemError) -> LocalSocketAddress {
+        guard let address = LocalSocketAddress(Array(path.utf8)) else {
+            throw SystemError("bind", ENAMETOOLONG)
         }
+        return address
     }
 }

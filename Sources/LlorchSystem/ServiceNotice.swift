@@ -13,8 +13,7 @@ package struct ServiceNotice: ~Copyable {
     }
 
     private let descriptor: Descriptor
-    private let address: sockaddr_un
-    private let length: socklen_t
+    private let address: LocalSocketAddress
 
     /// Nil if the process was not started with NOTIFY_SOCKET.
     package init?() {
@@ -25,28 +24,23 @@ package struct ServiceNotice: ~Copyable {
     /// Nil for a path that is no absolute or abstract one; `@` begins an abstract one.
     package init?(path: String) {
         var bytes = Array(path.utf8)
-        var address = sockaddr_un()
-        guard bytes.count > 1, bytes.count < MemoryLayout.size(ofValue: address.sun_path),
+        guard bytes.count > 1,
             bytes[0] == UInt8(ascii: "/") || bytes[0] == UInt8(ascii: "@")
         else { return nil }
         if bytes[0] == UInt8(ascii: "@") { bytes[0] = 0 }
-        address.sun_family = sa_family_t(AF_UNIX)
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+        guard let address = LocalSocketAddress(bytes) else { return nil }
         let opened = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | O_CLOEXEC, 0)
         guard opened >= 0 else { return nil }
         self.address = address
-        length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
         descriptor = Descriptor(adopting: opened)
     }
 
     /// Sends a notice without waiting; whether systemd receives it is not known.
     package func send(_ state: State) {
         let bytes = Array(state.rawValue.utf8)
-        unsafe withUnsafePointer(to: address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
-                _ = unsafe sendto(descriptor.rawValue, bytes, bytes.count, flags, address, length)
-            }
+        let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
+        unsafe address.withPointer { address, length in
+            _ = unsafe sendto(descriptor.rawValue, bytes, bytes.count, flags, address, length)
         }
     }
 }

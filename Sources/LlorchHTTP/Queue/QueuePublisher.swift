@@ -74,15 +74,18 @@ struct QueuePublisher {
                 ])
         }
         boots = Dictionary(workers.map { ($0.name, $0.boot) }) { first, _ in first }
-        report(workers.filter { $0.conflict != nil && conflicts[$0.name] != $0.conflict })
+        reportConflicts(of: workers)
         conflicts = Dictionary(
             workers.compactMap { worker in worker.conflict.map { (worker.name, $0) } }
         ) { first, _ in first }
     }
 
-    private func report(_ workers: [Serving.Worker]) {
+    /// Logs each conflict once, as long as it lasts.
+    private func reportConflicts(of workers: [Serving.Worker]) {
         for worker in workers {
-            guard let conflict = worker.conflict else { continue }
+            guard let conflict = worker.conflict, conflicts[worker.name] != conflict else {
+                continue
+            }
             let message =
                 switch conflict {
                 case .twoProcesses:
