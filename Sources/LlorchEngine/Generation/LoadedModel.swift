@@ -10,8 +10,6 @@ package struct LoadedModel: Sendable {
     package let facts: ModelFacts
     /// Why the weights are held in the precision that `facts` names; half a sentence.
     package let precisionReason: String
-    /// Ids that end a text: the configuration's; where a GGUF file's names none, the tokenizer's own.
-    package let endOfText: [UInt32]
 
     /// Reads the model; checks come before the first weight is read.
     ///
@@ -30,8 +28,7 @@ package struct LoadedModel: Sendable {
             try self.init(
                 reading: StoredModel(file), tokenizer: Tokenizer(file), name: file.name, path: path,
                 tokenizerKind: "gguf-bpe", precision: precision, kernels: kernels,
-                endsAtTokenizersMark: true, progress: progress,
-                updateWithTokenizer: file.updateWithTokenizer)
+                progress: progress, updateWithTokenizer: file.updateWithTokenizer)
         } else {
             let directory = try ModelDirectory(path: path)
             let source = try StoredModel(directory, configuration: directory.configuration())
@@ -39,7 +36,7 @@ package struct LoadedModel: Sendable {
             try self.init(
                 reading: source, tokenizer: Tokenizer(files), name: directory.name, path: path,
                 tokenizerKind: "hf-json", precision: precision, kernels: kernels,
-                endsAtTokenizersMark: false, progress: progress, updateWithTokenizer: files.update)
+                progress: progress, updateWithTokenizer: files.update)
         }
     }
 
@@ -47,7 +44,6 @@ package struct LoadedModel: Sendable {
     private init(
         reading source: StoredModel, tokenizer: Tokenizer, name: String, path: String,
         tokenizerKind: String, precision choice: PrecisionChoice, kernels: Kernels,
-        endsAtTokenizersMark: Bool,
         progress: (Double) throws -> Void, updateWithTokenizer: (inout ContentDigest) -> Void
     ) throws {
         let configuration = source.configuration
@@ -69,16 +65,17 @@ package struct LoadedModel: Sendable {
         self.model = model
         self.tokenizer = tokenizer
         precisionReason = chosen.reason
-        let configured = configuration.endOfText.map { UInt32($0) }
-        endOfText =
-            configured.isEmpty && endsAtTokenizersMark
-            ? tokenizer.endOfText.map { [$0] } ?? [] : configured
         facts = ModelFacts(
             name: name, digest: digest.hexadecimal,
             precision: chosen.precision.rawValue, contextLength: configuration.contextLength,
             vocabularySize: configuration.vocabularySize,
             memoryBytes: UInt64(model.weightByteCount), tokenizerKind: tokenizerKind)
     }
+
+    /// Ids that end a text.
+    ///
+    /// A GGUF file's own `<|endoftext|>` is among them: ModelFile/GGUF/GGUFMarks.swift.
+    package var endOfText: [UInt32] { model.configuration.endOfText.map { UInt32($0) } }
 
     /// The number of tokens that can be in a prompt or an answer: those that have a row in the token table.
     package var tokenCount: Int {

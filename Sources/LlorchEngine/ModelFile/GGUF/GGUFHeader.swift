@@ -176,8 +176,7 @@ package struct GGUFHeader: Sendable {
 
     /// The tensors in the order of their data, moved to where these begin; only padding lies between.
     ///
-    /// What comes after
-    /// the last one is not looked at, as llama.cpp does not.
+    /// Bytes after the last tensor are ignored, as llama.cpp ignores them.
     private static func placed(
         _ tensors: [Tensor], from dataStart: Int, to fileSize: Int, alignment: Int
     ) throws(GGUFFailure) -> [Tensor] {
