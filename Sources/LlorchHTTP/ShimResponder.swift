@@ -16,6 +16,7 @@ package struct ShimResponder: Sendable {
     let cancel: CancelRoute
     let health: HealthRoute
     let metrics: MetricsRoute
+    let description = DescriptionRoute()
     let hosts: HostRule
     let token: AccessToken?
     let logger: Logger
@@ -85,10 +86,13 @@ package struct ShimResponder: Sendable {
         case ("/livez", .head): return health.live().createHeadResponse()
         case ("/metrics", .get): return metrics.respond()
         case ("/metrics", .head): return metrics.respond().createHeadResponse()
+        case ("/openapi.json", .get): return description.respond()
+        case ("/openapi.json", .head): return description.respond().createHeadResponse()
         case ("*", .options):
             return Response(status: .noContent, headers: [.allow: "GET,HEAD,POST,OPTIONS"])
         case ("/execute", _), ("/cancel", _): return Self.notAllowed("POST")
-        case ("/health", _), ("/livez", _), ("/metrics", _): return Self.notAllowed("GET,HEAD")
+        case ("/health", _), ("/livez", _), ("/metrics", _), ("/openapi.json", _):
+            return Self.notAllowed("GET,HEAD")
         default:
             guard let jobID = Self.jobID(inPath: path) else { return Response(status: .notFound) }
             guard request.method == .post else { return Self.notAllowed("POST") }

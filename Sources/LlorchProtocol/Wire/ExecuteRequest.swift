@@ -8,6 +8,9 @@ import LlorchJSON
 package struct ExecuteRequest: Sendable, Hashable {
     package var job: GenerationJob
 
+    /// The members that are read; others are ignored.
+    package static var memberNames: Set<String> { JobFields.sharedNames }
+
     /// Reads and validates a body; deadline and correlation id come from headers, not from the body.
     package init(parsing bytes: Span<UInt8>) throws(WireError) {
         var reader = FieldReader(try httpObject(bytes))
