@@ -123,11 +123,12 @@ enum Rules {
         "Access": ["Server"],
         "Dialects": ["Server", "Streams", "Queue"],
         "Dialects/Execute": ["Dialects", "Server", "Streams", "Queue"],
+        "Dialects/OpenAI": ["Dialects", "Server", "Streams", "Queue"],
         "Health": ["Server", "Queue"],
         "Metrics": ["Server", "Queue"],
         "": [
-            "Access", "Dialects", "Dialects/Execute", "Health", "Metrics", "Queue", "Server",
-            "Streams",
+            "Access", "Dialects", "Dialects/Execute", "Dialects/OpenAI", "Health", "Metrics",
+            "Queue", "Server", "Streams",
         ],
     ]
 
