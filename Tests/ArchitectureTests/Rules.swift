@@ -123,12 +123,13 @@ enum Rules {
         "Access": ["Server"],
         "Dialects": ["Server", "Streams", "Queue"],
         "Dialects/Execute": ["Dialects", "Server", "Streams", "Queue"],
+        "Dialects/OpenAI": ["Dialects", "Server", "Streams", "Queue"],
         "Description": [],
         "Health": ["Server", "Queue"],
         "Metrics": ["Server", "Queue"],
         "": [
-            "Access", "Description", "Dialects", "Dialects/Execute", "Health", "Metrics", "Queue",
-            "Server", "Streams",
+            "Access", "Description", "Dialects", "Dialects/Execute", "Dialects/OpenAI", "Health",
+            "Metrics", "Queue", "Server", "Streams",
         ],
     ]
 

@@ -51,10 +51,13 @@ package struct CancelRequest: Sendable, Hashable {
     }
 }
 
-private func httpObject(_ bytes: Span<UInt8>) throws(WireError) -> JSONObject {
+/// The object that a body is.
+func httpObject(
+    _ bytes: Span<UInt8>, limits: StrictJSON.Limits = .http
+) throws(WireError) -> JSONObject {
     let value: JSONValue
     do {
-        value = try StrictJSON.parse(bytes, limits: .http)
+        value = try StrictJSON.parse(bytes, limits: limits)
     } catch {
         throw WireError(http: error)
     }
