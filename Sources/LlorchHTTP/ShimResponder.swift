@@ -16,7 +16,9 @@ package struct ShimResponder: Sendable {
     let cancel: CancelRoute
     let health: HealthRoute
     let metrics: MetricsRoute
+    let page: PageRoute
     let hosts: HostRule
+    let origins: OriginRule
     let token: AccessToken?
     let logger: Logger
 
@@ -42,6 +44,7 @@ package struct ShimResponder: Sendable {
             response = execute.dialect.response(to: refusal)
         }
         if let name = Self.correlationHeader { response.headers[name] = context.correlationID }
+        origins.mark(&response, to: request)
         return response
     }
 
@@ -71,7 +74,8 @@ package struct ShimResponder: Sendable {
         {
             throw refusal
         }
-        if !Self.openPaths.contains(path),
+        if let answer = origins.answerToPreflight(request) { return answer }
+        if !Self.openPaths.contains(path), !page.serves(path),
             let refusal = token?.refusal(of: request.headers[.authorization])
         {
             throw refusal
@@ -90,6 +94,7 @@ package struct ShimResponder: Sendable {
         case ("/execute", _), ("/cancel", _): return Self.notAllowed("POST")
         case ("/health", _), ("/livez", _), ("/metrics", _): return Self.notAllowed("GET,HEAD")
         default:
+            if let response = page.response(to: request) { return response }
             guard let jobID = Self.jobID(inPath: path) else { return Response(status: .notFound) }
             guard request.method == .post else { return Self.notAllowed("POST") }
             return cancel.cancel(jobID, context)

@@ -125,9 +125,11 @@ enum Rules {
         "Dialects/Execute": ["Dialects", "Server", "Streams", "Queue"],
         "Health": ["Server", "Queue"],
         "Metrics": ["Server", "Queue"],
+        // Files only: it knows no job, and the page asks the other routes as every client does.
+        "Page": [],
         "": [
-            "Access", "Dialects", "Dialects/Execute", "Health", "Metrics", "Queue", "Server",
-            "Streams",
+            "Access", "Dialects", "Dialects/Execute", "Health", "Metrics", "Page", "Queue",
+            "Server", "Streams",
         ],
     ]
 
