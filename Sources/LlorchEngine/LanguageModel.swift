@@ -130,7 +130,7 @@ public struct LanguageModel: Sendable {
                 .invalidRequest, "maximumTokens must be at least 1, found \(maximumTokens)")
         }
         let job = GenerationJob(
-            id: "generation", prompt: prompt,
+            id: "generation", prompt: .text(prompt),
             maximumTokens: min(maximumTokens, loaded.facts.contextLength),
             sampling: try sampling.parameters(), stopSequences: stopSequences,
             seed: seed ?? GenerationJob.drawnSeed())

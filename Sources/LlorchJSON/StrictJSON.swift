@@ -24,7 +24,7 @@ package enum StrictJSON {
 
         /// A message of the queue: 1 MiB, 8 deep; a job has at most some 2,100 values.
         package static let wire = Limits(
-            maximumBytes: 1 << 20, maximumDepth: 8, maximumValues: 8192)
+            maximumBytes: 1 << 20, maximumDepth: 8, maximumValues: 65_536)
 
         /// The body of an HTTP request: 2 MiB; unknown members may be deeper than ours.
         package static let http = Limits(

@@ -9,13 +9,17 @@ package typealias TokenID = UInt32
 package struct GenerationJob: Sendable, Hashable {
     /// Chosen by the dispatcher, any non-empty string, unique among the jobs it has out.
     package var id: String
-    /// 1 to 32,768 Unicode scalars.
-    package var prompt: String
+    package var prompt: Prompt
     /// Whether a special token that the prompt spells out, such as `<|endoftext|>`, is that token; otherwise
     /// the spelling is text like any other.
     package var specialTokens: Bool
-    /// 1 to 2,048 new tokens, counted over all attempts; the context left may end the job earlier.
+    /// Whether the answer begins with the tokens of the prompt.
+    package var echo: Bool
+    /// 1 to 2,048 new tokens, or 0 with `echo`, counted over all attempts; the context left may end the job
+    /// earlier.
     package var maximumTokens: Int
+    /// How many alternatives the log-probability of each token is told with, 0 to 10; nil tells none.
+    package var logProbabilities: Int?
     package var sampling: SamplingParameters
     /// At most 4 texts of 1 to 100 UTF-8 bytes each.
     package var stopSequences: [String]
@@ -31,8 +35,8 @@ package struct GenerationJob: Sendable, Hashable {
     package var correlationID: String?
 
     package init(
-        id: String, prompt: String, specialTokens: Bool = false,
-        maximumTokens: Int = GenerationJob.defaultMaximumTokens,
+        id: String, prompt: Prompt, specialTokens: Bool = false, echo: Bool = false,
+        maximumTokens: Int = GenerationJob.defaultMaximumTokens, logProbabilities: Int? = nil,
         sampling: SamplingParameters = .default, stopSequences: [String] = [],
         seed: UInt64? = nil, deadlineMilliseconds: UInt32? = nil,
         leaseMilliseconds: UInt32? = nil, resumeIDs: [TokenID] = [],
@@ -41,7 +45,9 @@ package struct GenerationJob: Sendable, Hashable {
         self.id = id
         self.prompt = prompt
         self.specialTokens = specialTokens
+        self.echo = echo
         self.maximumTokens = maximumTokens
+        self.logProbabilities = logProbabilities
         self.sampling = sampling
         self.stopSequences = stopSequences
         self.seed = seed

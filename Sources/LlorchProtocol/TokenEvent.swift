@@ -43,11 +43,17 @@ package enum TokenEvent: Sendable, Hashable {
         package var ids: [TokenID]
         /// Number of token ids before this piece; a job resumed with n ids begins at n.
         package var index: Int
+        /// One for each id where the job asked for them, else none.
+        package var logProbabilities: [TokenLogProbability]
 
-        package init(text: String, ids: [TokenID], index: Int) {
+        package init(
+            text: String, ids: [TokenID], index: Int,
+            logProbabilities: [TokenLogProbability] = []
+        ) {
             self.text = text
             self.ids = ids
             self.index = index
+            self.logProbabilities = logProbabilities
         }
     }
 
@@ -72,7 +78,7 @@ package enum TokenEvent: Sendable, Hashable {
 
     /// Terminal: success.
     package struct End: Sendable, Hashable {
-        /// Tokens held by a dispatcher that missed nothing, resumed ones included.
+        /// Tokens held by a dispatcher that missed nothing, resumed and echoed ones included.
         package var tokensOut: Int
         package var decodeTimeMilliseconds: Int
         package var stopReason: StopReason
@@ -81,11 +87,14 @@ package enum TokenEvent: Sendable, Hashable {
         package var prefillMilliseconds: Int
         /// Prompt tokens that were not computed because a cache held them.
         package var cachedTokens: Int
+        /// The end mark that was chosen, where the reason is `endOfText` and the job asked for
+        /// log-probabilities; it is no token of the answer.
+        package var endMark: TokenLogProbability?
 
         package init(
             tokensOut: Int, decodeTimeMilliseconds: Int, stopReason: StopReason,
             stopSequenceMatched: String? = nil, promptTokens: Int, prefillMilliseconds: Int,
-            cachedTokens: Int = 0
+            cachedTokens: Int = 0, endMark: TokenLogProbability? = nil
         ) {
             self.tokensOut = tokensOut
             self.decodeTimeMilliseconds = decodeTimeMilliseconds
@@ -94,6 +103,7 @@ package enum TokenEvent: Sendable, Hashable {
             self.promptTokens = promptTokens
             self.prefillMilliseconds = prefillMilliseconds
             self.cachedTokens = cachedTokens
+            self.endMark = endMark
         }
     }
 

@@ -88,7 +88,8 @@ private struct Answer: Equatable {
     init(to prompt: String, limit: Int, by backend: inout CPUBackend) throws {
         let sampling = try #require(SamplingParameters(temperature: 0))
         let job = GenerationJob(
-            id: "checkpoint", prompt: prompt, maximumTokens: limit, sampling: sampling, seed: 42)
+            id: "checkpoint", prompt: .text(prompt), maximumTokens: limit, sampling: sampling,
+            seed: 42)
         try backend.start(job, queuedMilliseconds: 0)
         while true {
             switch backend.step() {

@@ -10,14 +10,19 @@ extension RandomSource {
     }
 
     mutating func job() -> GenerationJob {
-        let maximumTokens = 1 + below(2048)
+        let echo = flag()
+        let maximumTokens = (echo ? 0 : 1) + below(2048)
+        let isText = flag()
         let sampling = SamplingParameters(
             temperature: .random(in: 0...2, using: &self), topK: integer(),
             topP: .random(in: 0...1, using: &self), minP: .random(in: 0...1, using: &self),
             repetitionPenalty: .random(in: 0...2, using: &self))
         return GenerationJob(
-            id: text(1...30), prompt: text(1...300), specialTokens: flag(),
-            maximumTokens: maximumTokens,
+            id: text(1...30),
+            prompt: isText
+                ? .text(text(1...300)) : .ids((0..<1 + below(40)).map { _ in integer() }),
+            specialTokens: isText && flag(), echo: echo, maximumTokens: maximumTokens,
+            logProbabilities: maybe { $0.below(11) },
             sampling: flag() ? sampling ?? .default : .default,
             stopSequences: (0..<below(5)).map { _ in text(1...25) },
             seed: maybe { $0.integer() }, deadlineMilliseconds: maybe { $0.integer() },
@@ -46,6 +51,26 @@ extension RandomSource {
             })
     }
 
+    mutating func logProbability(of id: TokenID) -> TokenLogProbability {
+        TokenLogProbability(
+            id: id, bytes: bytes(),
+            logProbability: maybe { -.random(in: 0...1e3, using: &$0) },
+            top: (0..<below(11)).map { _ in
+                TokenLogProbability.Alternative(
+                    id: integer(), bytes: bytes(),
+                    logProbability: -.random(in: 0...1e3, using: &self))
+            })
+    }
+
+    private mutating func bytes() -> [UInt8] { (0..<below(9)).map { _ in integer() } }
+
+    private mutating func piece() -> TokenEvent.TokenPiece {
+        let ids: [TokenID] = (0..<below(9)).map { _ in integer() }
+        return TokenEvent.TokenPiece(
+            text: text(), ids: ids, index: count(),
+            logProbabilities: flag() ? ids.map { logProbability(of: $0) } : [])
+    }
+
     mutating func tokenEvent() -> TokenEvent {
         switch below(5) {
         case 0:
@@ -53,10 +78,7 @@ extension RandomSource {
                 TokenEvent.Started(
                     model: text(), startedAt: text(), seed: integer(), promptTokens: count(),
                     queuedMilliseconds: count()))
-        case 1:
-            .token(
-                TokenEvent.TokenPiece(
-                    text: text(), ids: (0..<below(9)).map { _ in integer() }, index: count()))
+        case 1: .token(piece())
         case 2:
             .metrics(
                 TokenEvent.Metrics(
@@ -68,7 +90,8 @@ extension RandomSource {
                     tokensOut: count(), decodeTimeMilliseconds: count(),
                     stopReason: StopReason.allCases.randomElement(using: &self) ?? .endOfText,
                     stopSequenceMatched: maybe { $0.text() }, promptTokens: count(),
-                    prefillMilliseconds: count(), cachedTokens: count()))
+                    prefillMilliseconds: count(), cachedTokens: count(),
+                    endMark: maybe { $0.logProbability(of: $0.integer()) }))
         default: .error(failure())
         }
     }

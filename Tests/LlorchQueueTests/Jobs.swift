@@ -6,7 +6,7 @@ import LlorchQueue
 import TestSupport
 
 func job(
-    _ id: String, prompt: String = "Hello", tokens: Int = 4, deadline: UInt32? = nil,
+    _ id: String, prompt: Prompt = "Hello", tokens: Int = 4, deadline: UInt32? = nil,
     lease: UInt32? = nil, resume: [TokenID] = []
 ) -> GenerationJob {
     GenerationJob(

@@ -69,9 +69,10 @@ import Testing
         var backend = try CPUBackend(model, chunkLength: chunkLength)
         try backend.start(
             GenerationJob(
-                id: "a", prompt: "ids", maximumTokens: tokens,
+                id: "a", prompt: .ids((0..<prompt).map { TokenID($0 * 7 % 500) }),
+                maximumTokens: tokens,
                 sampling: #require(SamplingParameters(temperature: 0)), seed: 1),
-            promptIDs: (0..<prompt).map { TokenID($0 * 7 % 500) }, queuedMilliseconds: 0)
+            queuedMilliseconds: 0)
         var working = 0
         var ended = false
         loop: while true {

@@ -11,13 +11,16 @@ import LlorchSystem
 /// Token i of a job is a function of the job's id and i, so that a stream that was cut, moved and put
 /// together again can be compared with the right one.
 ///
-/// A prompt `crash@n` kills the process before token n, `hang@n` stops the thread there.
+/// A prompt of text has one token for each of its bytes. A prompt `crash@n` kills the process before token n, `hang@n` stops the thread there.
 package struct StubBackend: InferenceBackend {
     package let facts: ModelFacts
     private let options: StubOptions
     private var job: GenerationJob?
     private var trap: Trap?
     private var pending: [TokenEvent] = []
+    /// Ids of the prompt, and of those as many as the answer begins with.
+    private var promptIDs: [TokenID] = []
+    private var echoed = 0
     /// Ids made, those of `resume_ids` included, and how many of them were given out.
     private var made = 0
     private var given = 0
@@ -92,7 +95,15 @@ package struct StubBackend: InferenceBackend {
     ) throws(JobFailure) {
         precondition(self.job == nil, "a job is running")
         self.job = job
-        trap = Trap(prompt: job.prompt)
+        switch job.prompt {
+        case .text(let text):
+            trap = Trap(prompt: text)
+            promptIDs = text.utf8.map { TokenID($0) }
+        case .ids(let ids):
+            trap = nil
+            promptIDs = ids
+        }
+        echoed = job.echo ? promptIDs.count : 0
         made = job.resumeIDs.count
         given = made
         dueAt = MonotonicClock.now() + options.prefill
@@ -100,20 +111,66 @@ package struct StubBackend: InferenceBackend {
             .started(
                 TokenEvent.Started(
                     model: facts.name, startedAt: "1970-01-01T00:00:00Z", seed: job.seed ?? 0,
-                    promptTokens: job.prompt.utf8.count, queuedMilliseconds: queuedMilliseconds))
+                    promptTokens: promptIDs.count, queuedMilliseconds: queuedMilliseconds))
         ]
+        echo(job)
+    }
+
+    /// The prompt in one piece, so that an answer is resumed behind it or at its beginning.
+    private mutating func echo(_ job: GenerationJob) {
+        guard made < echoed else { return }
+        let text: String
+        switch job.prompt {
+        case .text(let prompt) where made == 0: text = prompt
+        default: text = promptIDs[made...].map { "p\($0) " }.joined()
+        }
+        pending.append(.token(piece(text, Array(promptIDs[made..<echoed]), at: made, of: job)))
+        made = echoed
+        given = echoed
+    }
+
+    private func piece(
+        _ text: String, _ ids: [TokenID], at index: Int, of job: GenerationJob
+    ) -> TokenEvent.TokenPiece {
+        let count = job.logProbabilities
+        let entries = ids.indices.map { place in
+            let isFirst = index + place == 0 && job.echo
+            return TokenLogProbability(
+                id: ids[place], bytes: Self.bytes(of: ids[place]),
+                logProbability: isFirst ? nil : Self.logProbability(job.id, index + place),
+                top: isFirst ? [] : Self.alternatives(count ?? 0, job.id, index + place))
+        }
+        return TokenEvent.TokenPiece(
+            text: text, ids: ids, index: index, logProbabilities: count == nil ? [] : entries)
+    }
+
+    private static func bytes(of id: TokenID) -> [UInt8] { Array("t\(id) ".utf8) }
+
+    private static func logProbability(_ jobID: String, _ index: Int) -> Double {
+        -Double(hash(jobID, index) % 1_000) / 128
+    }
+
+    private static func alternatives(
+        _ count: Int, _ jobID: String, _ index: Int
+    ) -> [TokenLogProbability.Alternative] {
+        (0..<count).map { rank in
+            let id = token(jobID, 1_000_000 + 16 * index + rank)
+            return TokenLogProbability.Alternative(
+                id: id, bytes: bytes(of: id), logProbability: -Double(rank + 1) / 64)
+        }
     }
 
     package mutating func step() -> BackendStep {
         if !pending.isEmpty { return .event(pending.removeFirst()) }
         guard let job else { return .finished }
-        if made >= job.maximumTokens {
+        let limit = job.maximumTokens + echoed
+        if made >= limit {
             self.job = nil
             return .event(
                 .end(
                     TokenEvent.End(
                         tokensOut: made, decodeTimeMilliseconds: 0, stopReason: .maximumTokens,
-                        promptTokens: job.prompt.utf8.count, prefillMilliseconds: 0)))
+                        promptTokens: promptIDs.count, prefillMilliseconds: 0)))
         }
         let left = dueAt - MonotonicClock.now()
         if left > .zero {
@@ -123,10 +180,9 @@ package struct StubBackend: InferenceBackend {
         spring()
         dueAt = MonotonicClock.now() + options.token
         made += 1
-        if made < job.maximumTokens, Self.isHeld(job.id, made - 1) { return .working }
+        if made < limit, Self.isHeld(job.id, made - 1) { return .working }
         let ids = (given..<made).map { Self.token(job.id, $0) }
-        let piece = TokenEvent.TokenPiece(
-            text: ids.map { "t\($0) " }.joined(), ids: ids, index: given)
+        let piece = piece(ids.map { "t\($0) " }.joined(), ids, at: given, of: job)
         given = made
         return .event(.token(piece))
     }

@@ -13,6 +13,9 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
         /// The tokens `chunk` of the input are in the pass, blocks below `layer` are done; `rest` follows.
         /// → itself, `decoding` after the last chunk, `finished`.
         case prefilling(chunk: Range<Int>, rest: TokenChunks, layer: Int)
+        /// The blocks of a chunk have run; the logits of these positions are needed for the log-probabilities of the
+        /// tokens behind them. → itself, `prefilling` with all blocks done.
+        case scoring(chunk: Range<Int>, rest: TokenChunks, positions: Range<Int>)
         /// The last token is in the pass, blocks below `layer` are done. → itself, `finished`.
         case decoding(layer: Int)
         /// Events are left to give out, the terminal one last. → `idle`.
@@ -24,9 +27,10 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
     private var cache: KVCache
     private var activations: Activations
     private var sampler: Sampler
+    private var logProbabilities: LogProbabilities
     private var state = State.idle
     private var job: RunningJob?
-    /// Events not given out yet, oldest first; at most four.
+    /// Events not given out yet, oldest first: at most four, and those of an echoed prompt.
     private var pending: [TokenEvent] = []
 
     /// - Parameters:
@@ -39,6 +43,7 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
         self.loaded = loaded
         sampler = Sampler(
             vocabularySize: loaded.tokenCount, kernels: loaded.model.kernels)
+        logProbabilities = LogProbabilities(kernels: loaded.model.kernels)
         var facts = loaded.facts
         facts.memoryBytes += UInt64(cache.byteCount + activations.byteCount)
         self.facts = facts
@@ -53,24 +58,14 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
         _ job: GenerationJob, queuedMilliseconds: Int
     ) throws(JobFailure) {
         precondition(self.job == nil && pending.isEmpty, "a job is running")
-        try start(
-            job,
-            promptIDs: loaded.tokenizer.tokenize(
-                job.prompt, parsingSpecialTokens: job.specialTokens),
-            queuedMilliseconds: queuedMilliseconds)
-    }
-
-    /// As `start(_:queuedMilliseconds:)` with a prompt that is tokenized already; the job's text is ignored.
-    package mutating func start(
-        _ job: GenerationJob, promptIDs: [TokenID], queuedMilliseconds: Int
-    ) throws(JobFailure) {
-        var running = try RunningJob(
-            job, promptIDs: promptIDs, loaded: loaded, queuedMilliseconds: queuedMilliseconds)
+        var running = try RunningJob(job, loaded: loaded, queuedMilliseconds: queuedMilliseconds)
+        let echo = try Self.unscoredEcho(&running, loaded.tokenizer)
         sampler.start(SamplingSettings(job.sampling), seed: running.seed)
-        for id in job.resumeIDs { sampler.append(id) }
+        for id in running.generated { sampler.append(id) }
         cache.reset()
         pending.append(.started(running.startedEvent(modelName: facts.name)))
-        if let end = running.endWithoutGenerating() {
+        pending += echo
+        if running.nextEchoed == nil, let end = running.endWithoutGenerating() {
             finish(&running, end)
         } else {
             beginChunk(
@@ -88,6 +83,8 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
             return .finished
         case .prefilling(let chunk, let rest, let layer):
             prefill(chunk, rest: rest, layer: layer)
+        case .scoring(let chunk, let rest, let positions):
+            score(positions, of: chunk, rest: rest)
         case .decoding(let layer):
             decode(layer: layer)
         }
@@ -111,17 +108,80 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
     private mutating func prefill(_ chunk: Range<Int>, rest: TokenChunks, layer: Int) {
         guard var job = job else { return }
         let isLast = chunk.upperBound == job.input.count
+        let isDrawn = isLast && !job.isAtLimit
         runLayer(
-            layer, tokens: job.input.span.extracting(chunk), logits: isLast ? .last : .none)
+            layer, tokens: job.input.span.extracting(chunk), logits: isDrawn ? .last : .none)
         if layer < loaded.model.blocks.count {
-            state = .prefilling(chunk: chunk, rest: rest, layer: layer + 1)
+            let scored = job.scoredPositions.clamped(to: chunk)
+            state =
+                layer + 1 == loaded.model.blocks.count && !scored.isEmpty
+                ? .scoring(chunk: chunk, rest: rest, positions: scored)
+                : .prefilling(chunk: chunk, rest: rest, layer: layer + 1)
         } else if !isLast {
             beginChunk(of: rest)
         } else {
             job.prefillEnded()
-            choose(&job)
+            self.job = nil
+            if let end = job.endWithoutGenerating() {
+                finish(&job, end)
+            } else {
+                choose(&job)
+            }
             self.job = job
         }
+    }
+
+    /// Echoes the tokens behind some positions with their log-probabilities, as many as one step may take.
+    private mutating func score(
+        _ positions: Range<Int>, of chunk: Range<Int>, rest: TokenChunks
+    ) {
+        guard var job = job else { return }
+        self.job = nil
+        defer { self.job = job }
+        let now = positions.prefix(Activations.logitRows)
+        var observer = NoObserver()
+        loaded.model.computeLogits(
+            rows: now.lowerBound - chunk.lowerBound..<now.upperBound - chunk.lowerBound,
+            cache: cache, activations: &activations, observer: &observer)
+        do {
+            for position in now {
+                let entry = try Self.logProbability(
+                    of: job.input[position + 1], row: position - now.lowerBound,
+                    of: activations.logits, for: job, on: loaded, with: &logProbabilities)
+                if let piece = try job.echoNext(entry) { pending.append(.token(piece)) }
+            }
+        } catch {
+            return fail(error)
+        }
+        let left = now.upperBound..<positions.upperBound
+        state =
+            left.isEmpty
+            ? .prefilling(chunk: chunk, rest: rest, layer: loaded.model.blocks.count)
+            : .scoring(chunk: chunk, rest: rest, positions: left)
+    }
+
+    /// What needs no logits: the whole prompt, or its first token where log-probabilities are asked for.
+    private static func unscoredEcho(
+        _ job: inout RunningJob, _ tokenizer: Tokenizer
+    ) throws(JobFailure) -> [TokenEvent] {
+        var events: [TokenEvent] = []
+        while let index = job.nextEchoed, index == 0 || job.alternatives == nil {
+            if let piece = try job.echoNext(try job.unpredicted(tokenizer)) {
+                events.append(.token(piece))
+            }
+        }
+        return events
+    }
+
+    /// Nil where the job asks for none.
+    private static func logProbability(
+        of token: TokenID, row: Int, of logits: borrowing Matrix, for job: RunningJob,
+        on loaded: LoadedModel, with logProbabilities: inout LogProbabilities
+    ) throws -> TokenLogProbability? {
+        guard let alternatives = job.alternatives else { return nil }
+        return try logProbabilities.entry(
+            for: token, in: logits.row(row), top: alternatives, of: loaded.tokenCount,
+            loaded.tokenizer)
     }
 
     private mutating func decode(layer: Int) {
@@ -158,13 +218,12 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
     private mutating func choose(_ job: inout RunningJob) {
         do {
             let token = try Self.draw(from: activations.logits, with: &sampler)
-            if let piece = try job.append(token) { pending.append(.token(piece)) }
+            let entry = try Self.logProbability(
+                of: token, row: 0, of: activations.logits, for: job, on: loaded,
+                with: &logProbabilities)
+            if let piece = try job.append(token, entry) { pending.append(.token(piece)) }
         } catch {
-            // A token without bytes or logits that are no numbers: the model is broken, not the job.
-            let failure = JobFailure(.inferenceFailed, "\(error)")
-            pending.append(.error(failure))
-            state = .finished
-            return
+            return fail(error)
         }
         if let reason = job.stopReason {
             finish(&job, reason)
@@ -182,8 +241,19 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
     }
 
     private mutating func finish(_ job: inout RunningJob, _ reason: StopReason) {
-        if let piece = job.lastPiece() { pending.append(.token(piece)) }
+        do {
+            if let piece = try job.lastPiece() { pending.append(.token(piece)) }
+        } catch {
+            return fail(error)
+        }
         pending.append(.end(job.endEvent(reason)))
+        state = .finished
+    }
+
+    /// A token without bytes or logits that are no numbers: the model is broken, not the job.
+    private mutating func fail(_ error: any Error) {
+        let failure = error as? JobFailure ?? JobFailure(.inferenceFailed, "\(error)")
+        pending.append(.error(failure))
         state = .finished
     }
 }

@@ -34,13 +34,16 @@ package struct TokenPiecer: Sendable {
 
     /// Brings the state to where it is after `ids`, whose text the reader has already.
     ///
-    /// `matchedStop` is set when they complete a stop sequence.
+    /// `matchedStop` is set when they complete a stop sequence. The first `promptCount` of them are tokens of an
+    /// echoed prompt.
     /// - Precondition: nothing was appended before.
-    package mutating func resume(after ids: some Sequence<TokenID>) throws(TokenizerError) {
+    package mutating func resume(
+        after ids: some Sequence<TokenID>, promptCount: Int = 0
+    ) throws(TokenizerError) {
         precondition(index == 0 && heldTokens.isEmpty, "resumed after \(index) ids")
         for id in ids {
             if matchedStop == nil {
-                _ = try take(id)
+                _ = try take(id, isPrompt: index < promptCount)
             } else {
                 // Checked all the same: an id that is no token is refused wherever it stands.
                 _ = try detokenizer.tokenizer.bytes(of: id)
@@ -54,13 +57,13 @@ package struct TokenPiecer: Sendable {
     /// Takes the next token; returns the piece that it makes safe to show, if any.
     ///
     /// Time is in proportion to the token's bytes and the text held, which is shorter than the
-    /// longest stop sequence and the token it ends in.
+    /// longest stop sequence and the token it ends in. No stop sequence begins in a token of the prompt.
     /// - Precondition: `matchedStop` is nil.
     package mutating func append(
-        _ token: TokenID
+        _ token: TokenID, isPrompt: Bool = false
     ) throws(TokenizerError) -> TokenEvent.TokenPiece? {
         precondition(matchedStop == nil, "token \(token) after a stop sequence")
-        if let beginning = try take(token) {
+        if let beginning = try take(token, isPrompt: isPrompt) {
             return piece(tokenCount: heldTokens.count, textCount: beginning)
         }
         let safe = heldText.count - min(matcher.possibleLength, heldText.count)
@@ -81,10 +84,11 @@ package struct TokenPiecer: Sendable {
 
     /// Holds `token` and its text; when that completes a stop sequence, returns where in `heldText`
     /// the sequence begins.
-    private mutating func take(_ token: TokenID) throws(TokenizerError) -> Int? {
+    private mutating func take(_ token: TokenID, isPrompt: Bool) throws(TokenizerError) -> Int? {
         var position = heldText.count
         try detokenizer.append(token, to: &heldText)
         heldTokens.append((token, heldText.count))
+        if isPrompt { return nil }
         while position < heldText.count {
             let match = matcher.append(heldText[position])
             position += 1

@@ -14,8 +14,12 @@ package struct Activations: ~Copyable {
     var projected: Matrix  // [T, C]
     var hidden: Matrix  // [T, F]
     var quantized: QuantizedRows  // [T, max(C, F)]
-    /// Logits of the rows that the last pass was asked for: one row, or T.
-    package var logits: Matrix  // [1 or T, V]
+    /// Logits of the rows that were asked for last: up to `logitRows`, or T.
+    package var logits: Matrix  // [R or T, V]
+    /// Rows of a pass whose logits may be asked for at once, where not those of all rows may be.
+    ///
+    /// As many as a register tile of the kernels is filled by, which is some milliseconds of work.
+    package static let logitRows = 12
 
     /// The sizes that the buffers follow from.
     package struct Sizes: Sendable, Hashable {
@@ -39,7 +43,7 @@ package struct Activations: ~Copyable {
         precondition(chunkLength > 0, "a chunk of \(chunkLength) tokens")
         let width = sizes.hiddenSize
         let tile = Attention.tileRows
-        let logitRows = allLogits ? chunkLength : 1
+        let logitRows = allLogits ? chunkLength : min(Self.logitRows, chunkLength)
         let shapes =
             [(chunkLength, 3 * width), (chunkLength, sizes.feedForwardSize)]
             + [(tile, sizes.contextLength), (tile, sizes.headSize)]

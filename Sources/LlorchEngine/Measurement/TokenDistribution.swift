@@ -2,7 +2,6 @@
 // whose draw must be the same on every machine, has integers instead: Sampling/Sampler.swift.
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 import LlorchProtocol
 
 /// Softmax of one row of logits.
@@ -32,7 +31,8 @@ struct TokenDistribution: ~Copyable {
         let sum = Self.exponentials(of: logits, less: maximum, into: &shifted, kernels: kernels)
         self.best = best
         self.sum = sum
-        shift = Double(maximum) + log(sum)
+        // Logits that are no numbers have no logarithm; their log-probabilities are no numbers either.
+        shift = sum.isNormal ? LogProbabilities.shift(greatest: maximum, sum: sum) : .nan
     }
 
     /// Returns their sum.
@@ -40,11 +40,8 @@ struct TokenDistribution: ~Copyable {
         of logits: Span<Float>, less maximum: Float, into matrix: inout Matrix, kernels: Kernels
     ) -> Double {
         var row = matrix.mutableRow(0)
-        for index in logits.indices { row[index] = logits[index] - maximum }
-        kernels.exponentials(of: &row)
-        var sum = 0.0
-        for index in logits.indices { sum += Double(row[index]) }
-        return sum
+        return LogProbabilities.sumOfExponentials(
+            of: logits, less: maximum, into: &row, kernels: kernels)
     }
 
     func logProbability(

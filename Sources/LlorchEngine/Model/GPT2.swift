@@ -143,16 +143,27 @@ package struct GPT2: Sendable {
         case .all: rows = 0..<count
         }
         if !rows.isEmpty {
-            let place = ObservationPlace(row: cache.count + rows.lowerBound)
-            finalNorm.forward(
-                activations.residual, first: rows.lowerBound, count: rows.count,
-                into: &activations.norm, kernels: kernels)
-            activations.norm.observe(.finalNorm, at: place, count: rows.count, &observer)
-            head.forward(
-                activations.norm, rows: 0..<rows.count, quantized: &activations.quantized,
-                into: &activations.logits)
-            activations.logits.observe(.logits, at: place, count: rows.count, &observer)
+            computeLogits(
+                rows: rows, cache: cache, activations: &activations, observer: &observer)
         }
         cache.advance(by: count)
+    }
+
+    /// Logits of some rows of a pass whose blocks have run, before `finish`.
+    ///
+    /// Row 0 of the activations' logits is that of `rows.lowerBound`.
+    func computeLogits(
+        rows: Range<Int>, cache: borrowing KVCache, activations: inout Activations,
+        observer: inout some ActivationObserver
+    ) {
+        let place = ObservationPlace(row: cache.count + rows.lowerBound)
+        finalNorm.forward(
+            activations.residual, first: rows.lowerBound, count: rows.count,
+            into: &activations.norm, kernels: kernels)
+        activations.norm.observe(.finalNorm, at: place, count: rows.count, &observer)
+        head.forward(
+            activations.norm, rows: 0..<rows.count, quantized: &activations.quantized,
+            into: &activations.logits)
+        activations.logits.observe(.logits, at: place, count: rows.count, &observer)
     }
 }

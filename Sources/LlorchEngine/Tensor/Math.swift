@@ -4,6 +4,37 @@
 
 /// The few functions that the forward pass and the sampler need.
 package enum Math {
+    /// The natural logarithm of a positive, finite, normal number, within 1 ulp.
+    ///
+    /// x = 2^k·(1 + f) with 1 + f between √½ and √2; with s = f / (2 + f), ln(1 + f) is 2s and a polynomial in s²
+    /// (fdlibm, e_log.c). Every operation is rounded once, so that the bits do not depend on a libm.
+    package static func logarithm(_ x: Double) -> Double {
+        precondition(x.isNormal && x > 0, "the logarithm of \(x)")
+        var k = Double(x.exponent)
+        var m = x.significand
+        if m > 1.414_213_562_373_095_1 {
+            m *= 0.5
+            k += 1
+        }
+        let f = m - 1
+        let s = f / (2 + f)
+        let z = s * s
+        let w = z * z
+        let even =
+            w
+            * (3.999_999_999_940_941_908e-01
+                + w * (2.222_219_843_214_978_396e-01 + w * 1.531_383_769_920_937_332e-01))
+        let odd =
+            z
+            * (6.666_666_666_666_735_130e-01
+                + w
+                * (2.857_142_874_366_239_149e-01
+                    + w * (1.818_357_216_161_805_012e-01 + w * 1.479_819_860_511_658_591e-01)))
+        let half = 0.5 * f * f
+        let low = k * 1.908_214_929_270_587_700e-10
+        return k * 6.931_471_803_691_238_165e-01 - ((half - (s * (half + (even + odd)) + low)) - f)
+    }
+
     /// e^x within 2 ulp; 0 below −104, infinity above 88.73, NaN for NaN.
     ///
     /// x = n·ln 2 + r with |r| ≤ ln 2 / 2, e^r by a polynomial of degree 6 whose error is 3e-9.

@@ -28,7 +28,7 @@ package struct StreamRecord: Sendable {
 
     /// Memory it takes: the values themselves, and all texts of the request and of the events.
     package var bytes: Int {
-        Self.fixedBytes + job.id.utf8.count + job.prompt.utf8.count
+        Self.fixedBytes + job.id.utf8.count + job.prompt.bytes
             + job.stopSequences.reduce(0) { $0 + $1.utf8.count }
             + tokens.bytes + (started?.textBytes ?? 0) + (terminal?.textBytes ?? 0)
     }

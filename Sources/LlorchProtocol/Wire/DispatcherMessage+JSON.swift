@@ -117,7 +117,10 @@ extension JSONWriter {
     fileprivate mutating func members(of job: GenerationJob) {
         let standard = SamplingParameters.default
         let sampling = job.sampling
-        member("prompt", job.prompt)
+        switch job.prompt {
+        case .text(let text): member("prompt", text)
+        case .ids(let ids): member("prompt_ids", ids)
+        }
         member("max_tokens", job.maximumTokens)
         if sampling.temperature != standard.temperature {
             member("temperature", sampling.temperature)
@@ -130,6 +133,8 @@ extension JSONWriter {
         }
         if !job.stopSequences.isEmpty { member("stop", job.stopSequences) }
         if job.specialTokens { member("special_tokens", true) }
+        if job.echo { member("echo", true) }
+        if let count = job.logProbabilities { member("logprobs", count) }
         if let seed = job.seed { member("seed", seed) }
         if let deadline = job.deadlineMilliseconds { member("deadline_ms", deadline) }
         if let lease = job.leaseMilliseconds { member("lease_ms", lease) }

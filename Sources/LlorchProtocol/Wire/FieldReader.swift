@@ -116,6 +116,9 @@ struct FieldReader {
         self.object = object
     }
 
+    /// Whether the field is there and not null.
+    func has(_ field: String) -> Bool { object[field].map { $0 != .null } ?? false }
+
     /// Nil when the field is absent or null, or of another type, which is a problem.
     ///
     /// Serializers of C#, Java and Go write null for a member that was not given.

@@ -5,7 +5,8 @@
 /// The members of a request, of the right types but not yet checked.
 struct JobFields {
     var id = ""
-    var prompt = ""
+    var prompt: String?
+    var promptIDs: [TokenID]?
     var maximumTokens: UInt32?
     var temperature: Float?
     var seed: UInt64?
@@ -15,6 +16,8 @@ struct JobFields {
     var stop: [String]?
     var minP: Float?
     var specialTokens: Bool?
+    var echo: Bool?
+    var logProbabilities: UInt32?
     var deadlineMilliseconds: UInt32?
     var leaseMilliseconds: UInt32?
     var resumeIDs: [TokenID]?
@@ -23,7 +26,11 @@ struct JobFields {
     /// Reads what HTTP and the queue share; problems stay in the reader.
     init(sharedFrom reader: inout FieldReader) {
         id = reader.required("job_id", .text) ?? ""
-        prompt = reader.required("prompt", .text) ?? ""
+        // A request without either is told of the member that it most likely meant.
+        prompt =
+            reader.has("prompt_ids")
+            ? reader.optional("prompt", .text) : reader.required("prompt", .text)
+        promptIDs = reader.optional("prompt_ids", Self.idsType)
         maximumTokens = reader.optional("max_tokens", .u32)
         temperature = reader.optional("temperature", .f32)
         seed = reader.optional("seed", Self.seedType) ?? nil
@@ -33,24 +40,26 @@ struct JobFields {
         stop = reader.optional("stop", Self.stopType)
         minP = reader.optional("min_p", .f32)
         specialTokens = reader.optional("special_tokens", .flag)
+        echo = reader.optional("echo", .flag)
+        logProbabilities = reader.optional("logprobs", .u32)
     }
 
     /// Reads what only the queue has.
     mutating func readQueueFields(from reader: inout FieldReader) {
         deadlineMilliseconds = reader.optional("deadline_ms", .u32)
         leaseMilliseconds = reader.optional("lease_ms", .u32)
-        resumeIDs = reader.optional("resume_ids", Self.resumeIDsType)
+        resumeIDs = reader.optional("resume_ids", Self.idsType)
         correlationID = reader.optional("correlation_id", .text)
     }
 
     // Made once, because their names are composed of strings.
     private static let seedType = FieldType.u64.orNull
     private static let stopType = FieldType.text.list
-    private static let resumeIDsType = FieldType.u32.list
+    private static let idsType = FieldType.u32.list
 
     static let sharedNames: Set<String> = [
-        "job_id", "prompt", "max_tokens", "temperature", "seed", "top_p", "top_k",
-        "repetition_penalty", "stop", "min_p", "special_tokens",
+        "job_id", "prompt", "prompt_ids", "max_tokens", "temperature", "seed", "top_p", "top_k",
+        "repetition_penalty", "stop", "min_p", "special_tokens", "echo", "logprobs",
     ]
 
     static let queueNames: Set<String> = [
@@ -61,9 +70,12 @@ struct JobFields {
 /// What a job may be.
 package enum JobValidation {
     package static let promptScalars = 1...32_768
+    package static let promptIDCount = 1...16_384
     package static let maximumTokens: ClosedRange<UInt32> = 1...2048
+    package static let logProbabilities: ClosedRange<UInt32> = 0...10
     package static let stopSequenceCount = 4
     package static let stopSequenceBytes = 100
+    /// With `echo`, ids of the prompt come on top.
     package static let resumeIDCount = 2048
     package static let correlationIDBytes = 1...64
     /// Escaping makes an id at most six times as long, which still fits a control message of 16 KiB.
@@ -75,17 +87,23 @@ package enum JobValidation {
     static func job(from fields: JobFields) throws(InvalidFields) -> GenerationJob {
         var errors = Errors()
         errors.checkID(fields.id)
-        errors.checkPrompt(fields.prompt)
+        let prompt = errors.prompt(of: fields)
+        let echo = fields.echo ?? false
         let maximumTokens =
             fields.maximumTokens ?? UInt32(GenerationJob.defaultMaximumTokens)
-        errors.check("max_tokens", maximumTokens)
+        errors.check(
+            "max_tokens", maximumTokens,
+            in: echo ? 0...Self.maximumTokens.upperBound : Self.maximumTokens)
         errors.check("temperature", fields.temperature, atMost: 2)
         errors.check("top_p", fields.topP, atMost: 1)
         errors.check("repetition_penalty", fields.repetitionPenalty, atMost: 2)
         errors.checkStop(fields.stop ?? [])
         errors.check("min_p", fields.minP, atMost: 1)
+        if let count = fields.logProbabilities {
+            errors.check("logprobs", count, in: Self.logProbabilities)
+        }
         errors.checkLease(fields.leaseMilliseconds)
-        errors.checkResumeIDs(fields.resumeIDs ?? [], maximumTokens: maximumTokens)
+        errors.checkResumeIDs(fields.resumeIDs ?? [], maximumTokens: maximumTokens, echo: echo)
         if let id = fields.correlationID { errors.checkCorrelationID(id) }
 
         let standard = SamplingParameters.default
@@ -94,10 +112,13 @@ package enum JobValidation {
             topK: fields.topK ?? standard.topK, topP: fields.topP ?? standard.topP,
             minP: fields.minP ?? standard.minP,
             repetitionPenalty: fields.repetitionPenalty ?? standard.repetitionPenalty)
-        guard errors.list.isEmpty, let sampling else { throw InvalidFields(errors: errors.list) }
+        guard errors.list.isEmpty, let prompt, let sampling else {
+            throw InvalidFields(errors: errors.list)
+        }
         return GenerationJob(
-            id: fields.id, prompt: fields.prompt, specialTokens: fields.specialTokens ?? false,
-            maximumTokens: Int(maximumTokens),
+            id: fields.id, prompt: prompt, specialTokens: fields.specialTokens ?? false,
+            echo: echo, maximumTokens: Int(maximumTokens),
+            logProbabilities: fields.logProbabilities.map { Int($0) },
             sampling: sampling, stopSequences: fields.stop ?? [], seed: fields.seed,
             deadlineMilliseconds: fields.deadlineMilliseconds,
             leaseMilliseconds: fields.leaseMilliseconds, resumeIDs: fields.resumeIDs ?? [],
@@ -138,7 +159,41 @@ private struct Errors {
         }
     }
 
-    mutating func checkPrompt(_ prompt: String) {
+    /// Nil unless there is one prompt of a length that is allowed.
+    mutating func prompt(of fields: JobFields) -> Prompt? {
+        switch (fields.prompt, fields.promptIDs) {
+        case (let text?, nil):
+            checkPrompt(text)
+            return .text(text)
+        case (nil, let ids?):
+            checkPromptIDs(ids, specialTokens: fields.specialTokens ?? false)
+            return .ids(ids)
+        case (_?, _?):
+            add(
+                "prompt_ids", "conflicts(prompt)",
+                "prompt_ids must not be there together with prompt; send one of them")
+        case (nil, nil): add("prompt", "required", "prompt or prompt_ids is required")
+        }
+        return nil
+    }
+
+    private mutating func checkPromptIDs(_ ids: [TokenID], specialTokens: Bool) {
+        let range = JobValidation.promptIDCount
+        if !range.contains(ids.count) {
+            add(
+                "prompt_ids", "length(1..=\(range.upperBound))",
+                ids.isEmpty
+                    ? "prompt_ids must not be empty"
+                    : "prompt_ids must have at most \(range.upperBound) ids (got \(ids.count))")
+        }
+        if specialTokens {
+            add(
+                "special_tokens", "conflicts(prompt_ids)",
+                "special_tokens is for a prompt of text; prompt_ids has tokens already")
+        }
+    }
+
+    private mutating func checkPrompt(_ prompt: String) {
         let limit = JobValidation.promptScalars.upperBound
         if prompt.isEmpty {
             add("prompt", "length(1..=\(limit))", "prompt must not be empty")
@@ -149,8 +204,7 @@ private struct Errors {
         }
     }
 
-    mutating func check(_ field: String, _ count: UInt32) {
-        let range = JobValidation.maximumTokens
+    mutating func check(_ field: String, _ count: UInt32, in range: ClosedRange<UInt32>) {
         guard !range.contains(count) else { return }
         let constraint = "range(\(range.lowerBound)..=\(range.upperBound))"
         if count < range.lowerBound {
@@ -200,14 +254,16 @@ private struct Errors {
         add("lease_ms", "range(1..=\(UInt32.max))", "lease_ms must be at least 1", value: "0")
     }
 
-    mutating func checkResumeIDs(_ ids: [TokenID], maximumTokens: UInt32) {
-        let limit = JobValidation.resumeIDCount
+    mutating func checkResumeIDs(_ ids: [TokenID], maximumTokens: UInt32, echo: Bool) {
+        // How many of them belong to the prompt is known to the worker only.
+        let echoed = echo ? JobValidation.promptIDCount.upperBound : 0
+        let limit = JobValidation.resumeIDCount + echoed
         if ids.count > limit {
             add(
                 "resume_ids", "max_count(\(limit))",
                 "resume_ids must have at most \(limit) ids (got \(ids.count))",
                 value: "\(ids.count)")
-        } else if ids.count > Int(maximumTokens) {
+        } else if ids.count > Int(maximumTokens) + echoed {
             add(
                 "resume_ids", "max_count(max_tokens)",
                 "resume_ids must not have more ids than max_tokens (got \(ids.count))",

@@ -135,8 +135,17 @@ extension FieldReader {
         let text = required("t", .text)
         let ids = required("ids", FieldType.u32.list)
         let index = required("i", .count)
+        let logProbabilities = logProbabilities()
         guard let text, let ids, let index else { return nil }
-        return TokenEvent.TokenPiece(text: text, ids: ids, index: index)
+        guard logProbabilities.isEmpty || logProbabilities.map(\.id) == ids else {
+            note(
+                FieldError(
+                    field: "logprobs", constraint: "valid_ids",
+                    message: "logprobs must have one entry for each of ids"))
+            return nil
+        }
+        return TokenEvent.TokenPiece(
+            text: text, ids: ids, index: index, logProbabilities: logProbabilities)
     }
 
     private mutating func metrics() -> TokenEvent.Metrics? {
@@ -158,12 +167,13 @@ extension FieldReader {
         let promptTokens = required("prompt_tokens", .count)
         let prefill = required("prefill_ms", .count)
         let cached = optional("cached_tokens", FieldType.count.orNull) ?? nil
+        let endMark = endMark()
         guard let tokensOut, let decodeTime, let reason, let promptTokens, let prefill
         else { return nil }
         return TokenEvent.End(
             tokensOut: tokensOut, decodeTimeMilliseconds: decodeTime, stopReason: reason,
             stopSequenceMatched: matched, promptTokens: promptTokens,
-            prefillMilliseconds: prefill, cachedTokens: cached ?? 0)
+            prefillMilliseconds: prefill, cachedTokens: cached ?? 0, endMark: endMark)
     }
 
     /// A code that this version does not know becomes `INTERNAL` with the code in the message, because the

@@ -67,6 +67,12 @@ extension TokenEvent {
             writer.member("t", piece.text)
             writer.member("ids", piece.ids)
             writer.member("i", piece.index)
+            if !piece.logProbabilities.isEmpty {
+                writer.key("logprobs")
+                writer.beginArray()
+                for token in piece.logProbabilities { writer.object(of: token) }
+                writer.endArray()
+            }
         case .metrics(let metrics):
             let rate = metrics.tokensPerSecond
             writer.member("tokens_out", metrics.tokensOut)
@@ -83,6 +89,10 @@ extension TokenEvent {
             writer.member("prompt_tokens", end.promptTokens)
             writer.member("prefill_ms", end.prefillMilliseconds)
             writer.member("cached_tokens", end.cachedTokens)
+            if let mark = end.endMark {
+                writer.key("end_mark")
+                writer.object(of: mark)
+            }
         case .error(let failure): failure.writeMembers(to: &writer)
         }
     }

@@ -20,6 +20,8 @@ struct AnswerSoFar {
     /// The client knows that a worker has the job.
     var isAcceptanceTold = false
     private(set) var isStartTold = false
+    /// Tokens of the prompt, as the worker told; with `echo` they are tokens of the answer.
+    private var promptTokens = 0
     /// Token ids that the job came with, then those of the pieces that the client was given.
     ///
     /// Any worker with the same model resumes after them.
@@ -55,7 +57,8 @@ struct AnswerSoFar {
         _ event: TokenEvent, of job: GenerationJob, model facts: ModelFacts?
     ) -> Verdict {
         switch event {
-        case .started:
+        case .started(let started):
+            promptTokens = started.promptTokens
             if isStartTold { return .known }
             isStartTold = true
             return .new
@@ -88,10 +91,20 @@ struct AnswerSoFar {
         guard piece.index == ids.count else {
             return misfit("the worker answers in pieces other than those received")
         }
-        guard end <= job.maximumTokens else {
+        let echoed = job.echo ? min(promptTokens, JobValidation.promptIDCount.upperBound) : 0
+        guard end <= job.maximumTokens + echoed else {
             return .diverged(
                 JobFailure(
-                    .diverged, "the worker answers with more than \(job.maximumTokens) tokens"))
+                    .diverged,
+                    "the worker answers with more than \(job.maximumTokens + echoed) tokens"))
+        }
+        guard (job.logProbabilities == nil) == piece.logProbabilities.isEmpty else {
+            return .diverged(
+                JobFailure(
+                    .diverged,
+                    "the worker answers "
+                        + (job.logProbabilities == nil ? "with" : "without")
+                        + " log-probabilities, unlike the job"))
         }
         ids.append(contentsOf: piece.ids)
         misfits = 0

@@ -21,14 +21,20 @@ package struct TokenRecord: Sendable, Hashable {
     /// UTF-8.
     private var text: [UInt8] = []
     private var ends: [End] = []
+    /// One for each id where the job asked for them, else none.
+    private var logProbabilities: [TokenLogProbability] = []
+    /// Memory of the arrays inside `logProbabilities`, with the values themselves.
+    private var logProbabilityBytes = 0
 
     package init() {}
 
     /// Bytes of memory that the record takes: the room of its arrays, whether it is used or kept for more, and
     /// for each array at most 48 bytes of its header and the allocator's.
     package var bytes: Int {
-        3 * 48 + MemoryLayout<TokenID>.stride * ids.capacity + text.capacity
-            + MemoryLayout<End>.stride * ends.capacity
+        4 * 48 + MemoryLayout<TokenID>.stride * ids.capacity + text.capacity
+            + MemoryLayout<End>.stride * ends.capacity + logProbabilityBytes
+            + MemoryLayout<TokenLogProbability>.stride
+            * (logProbabilities.capacity - logProbabilities.count)
     }
 
     package var isEmpty: Bool { ends.isEmpty }
@@ -40,6 +46,11 @@ package struct TokenRecord: Sendable, Hashable {
             piece.index == firstIndex + ids.count,
             "a piece at token \(piece.index) cannot follow token \(firstIndex + ids.count)")
         ids += piece.ids
+        // Other numbers than those of all ids would be told of the wrong tokens.
+        if logProbabilities.count + piece.logProbabilities.count == ids.count {
+            logProbabilities += piece.logProbabilities
+            logProbabilityBytes += piece.logProbabilities.reduce(0) { $0 + $1.memoryBytes }
+        }
         text += piece.text.utf8
         ends.append(End(ids: Int32(ids.count), bytes: Int32(text.count)))
     }
@@ -49,6 +60,7 @@ package struct TokenRecord: Sendable, Hashable {
         ids = ids.map { $0 }
         text = text.map { $0 }
         ends = ends.map { $0 }
+        logProbabilities = logProbabilities.map { $0 }
     }
 
     /// Whether a piece ends where a reader holds this many tokens.
@@ -83,9 +95,12 @@ package struct TokenRecord: Sendable, Hashable {
     }
 
     private func piece(from start: End, to end: End) -> TokenEvent.TokenPiece {
-        TokenEvent.TokenPiece(
+        let range = Int(start.ids)..<Int(end.ids)
+        return TokenEvent.TokenPiece(
             text: String(decoding: text[Int(start.bytes)..<Int(end.bytes)], as: UTF8.self),
-            ids: Array(ids[Int(start.ids)..<Int(end.ids)]), index: firstIndex + Int(start.ids))
+            ids: Array(ids[range]), index: firstIndex + range.lowerBound,
+            logProbabilities: range.upperBound <= logProbabilities.count
+                ? Array(logProbabilities[range]) : [])
     }
 }
 
@@ -96,11 +111,17 @@ extension TokenEvent.TokenPiece {
     /// Takes over a piece that follows at once, unless both together are too long.
     mutating func absorb(_ next: TokenEvent.TokenPiece) -> Bool {
         guard next.index == index + ids.count,
-            text.utf8.count + next.text.utf8.count + 11 * (ids.count + next.ids.count)
-                <= Self.mergedBytes
+            logProbabilities.isEmpty == next.logProbabilities.isEmpty,
+            mergeBytes + next.mergeBytes <= Self.mergedBytes
         else { return false }
         text += next.text
         ids += next.ids
+        logProbabilities += next.logProbabilities
         return true
+    }
+
+    /// Roughly what the piece has as JSON.
+    private var mergeBytes: Int {
+        text.utf8.count + 11 * ids.count + logProbabilities.reduce(0) { $0 + $1.jsonBytes }
     }
 }

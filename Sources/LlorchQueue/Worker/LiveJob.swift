@@ -94,7 +94,7 @@ struct LiveJob {
 
     /// Memory that the job takes without its record, roughly.
     var bytes: Int {
-        512 + job.id.utf8.count + job.prompt.utf8.count + 4 * job.resumeIDs.count
+        512 + job.id.utf8.count + job.prompt.bytes + 4 * job.resumeIDs.count
             + job.stopSequences.reduce(0) { $0 + 16 + $1.utf8.count }
     }
 

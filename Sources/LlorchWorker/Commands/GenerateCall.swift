@@ -20,6 +20,9 @@ package struct GenerateOptions: Sendable {
     /// jobs from the queue.
     package struct Sampling: Sendable {
         package var maximumTokens: Int
+        package var echo: Bool
+        /// Alternatives of each token's log-probability; nil tells none.
+        package var logProbabilities: Int?
         package var temperature: String
         package var topK: Int
         package var topP: String
@@ -30,10 +33,13 @@ package struct GenerateOptions: Sendable {
         package var stop: [String]
 
         package init(
-            maximumTokens: Int, temperature: String, topK: Int, topP: String, minP: String,
+            maximumTokens: Int, echo: Bool, logProbabilities: Int?, temperature: String, topK: Int,
+            topP: String, minP: String,
             repetitionPenalty: String, seed: UInt64?, stop: [String]
         ) {
             self.maximumTokens = maximumTokens
+            self.echo = echo
+            self.logProbabilities = logProbabilities
             self.temperature = temperature
             self.topK = topK
             self.topP = topP
@@ -58,7 +64,8 @@ package struct GenerateOptions: Sendable {
     ///   - sampling: how many tokens, and how they are drawn.
     ///   - chunk: tokens of a prefill chunk; nil lets the model choose.
     ///   - json: whether events are printed as JSON lines.
-    /// - Throws: if not exactly one of the three prompts is given, or a number is none.
+    /// - Throws: if not exactly one of the three prompts is given, a number is none, or log-probabilities are
+    ///   asked for without JSON.
     package init(
         prompt: String?, promptFile: String?, ids: String?, specialTokens: Bool,
         sampling: Sampling, chunk: Int?, json: Bool
@@ -71,6 +78,9 @@ package struct GenerateOptions: Sendable {
         }
         if specialTokens, ids != nil {
             throw CommandFailure("--special-tokens is for a text; --ids has tokens already")
+        }
+        if sampling.logProbabilities != nil, !json {
+            throw CommandFailure("--logprobs is told in the events of --json; add --json")
         }
         guard chunk ?? 1 >= 1 else { throw CommandFailure("--chunk must be at least 1") }
         self.specialTokens = specialTokens
@@ -100,11 +110,7 @@ package enum GenerateCall {
         var job = try job(options)
         job.seed = job.seed ?? GenerationJob.drawnSeed()
         var backend = try CPUBackend(model.load(), chunkLength: options.chunkLength)
-        if case .ids(let ids) = options.prompt {
-            try backend.start(job, promptIDs: ids, queuedMilliseconds: 0)
-        } else {
-            try backend.start(job, queuedMilliseconds: 0)
-        }
+        try backend.start(job, queuedMilliseconds: 0)
         var printer = EventPrinter(json: options.json)
         while true {
             switch backend.step() {
@@ -121,8 +127,14 @@ package enum GenerateCall {
         var writer = JSONWriter()
         writer.beginObject()
         writer.member("job_id", "generate")
-        writer.member("prompt", try text(of: options.prompt))
+        switch options.prompt {
+        case .text(let text): writer.member("prompt", text)
+        case .file(let path): writer.member("prompt", try text(of: path))
+        case .ids(let ids): writer.member("prompt_ids", ids)
+        }
         writer.member("special_tokens", options.specialTokens)
+        writer.member("echo", sampling.echo)
+        if let count = sampling.logProbabilities { writer.member("logprobs", count) }
         for (name, value) in [
             ("max_tokens", "\(sampling.maximumTokens)"), ("temperature", sampling.temperature),
             ("top_k", "\(sampling.topK)"), ("top_p", sampling.topP), ("min_p", sampling.minP),
@@ -149,17 +161,11 @@ package enum GenerateCall {
         }
     }
 
-    private static func text(of prompt: GenerateOptions.Prompt) throws -> String {
-        switch prompt {
-        case .text(let text): return text
-        // A job must have a text; with ids the engine does not read it.
-        case .ids: return "ids"
-        case .file(let path):
-            let bytes = try InputFile.contents(of: path, limit: maximumPromptBytes)
-            guard let text = String(validating: bytes, as: UTF8.self) else {
-                throw CommandFailure("\(path) is not UTF-8")
-            }
-            return text
+    private static func text(of path: String) throws -> String {
+        let bytes = try InputFile.contents(of: path, limit: maximumPromptBytes)
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw CommandFailure("\(path) is not UTF-8")
         }
+        return text
     }
 }

@@ -17,6 +17,7 @@ struct GenerateCommand: ParsableCommand {
               llorch-worker generate --prompt-file scene.txt --temperature 0 --json
               fortune | llorch-worker generate --prompt-file - --max-tokens 32
               llorch-worker generate --ids 10,20,30 --max-tokens 8 --json
+              llorch-worker generate --prompt "ROMEO." --echo --logprobs 5 --max-tokens 0 --json
             """)
 
     @OptionGroup var model: ModelOptions
@@ -33,8 +34,22 @@ struct GenerateCommand: ParsableCommand {
     @Flag(help: "Read special tokens in the prompt, such as <|endoftext|>, as those tokens.")
     var specialTokens = false
 
-    @Option(parsing: .unconditional, help: "Generate at most this many tokens, 1 to 2048.")
+    @Option(
+        parsing: .unconditional,
+        help: "Generate at most this many tokens, 1 to 2048; with --echo also 0.")
     var maxTokens: Int = 128
+
+    @Flag(help: "Begin the answer with the prompt.")
+    var echo = false
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            """
+            Tell each token's log-probability and those of this many likeliest tokens, 0 to 10; needs \
+            --json.
+            """, valueName: "n"))
+    var logprobs: Int?
 
     @Option(
         parsing: .unconditional, help: "Sampling temperature, 0 to 2; 0 takes the likeliest token.")
@@ -86,8 +101,9 @@ struct GenerateCommand: ParsableCommand {
             try GenerateOptions(
                 prompt: prompt, promptFile: promptFile, ids: ids, specialTokens: specialTokens,
                 sampling: GenerateOptions.Sampling(
-                    maximumTokens: maxTokens, temperature: temperature, topK: topK, topP: topP,
-                    minP: minP, repetitionPenalty: repetitionPenalty, seed: seed, stop: stop),
+                    maximumTokens: maxTokens, echo: echo, logProbabilities: logprobs,
+                    temperature: temperature, topK: topK, topP: topP, minP: minP,
+                    repetitionPenalty: repetitionPenalty, seed: seed, stop: stop),
                 chunk: chunk, json: json)
         }
     }

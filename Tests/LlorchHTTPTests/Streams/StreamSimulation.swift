@@ -110,7 +110,7 @@ struct StreamSimulation {
 
     private mutating func open(_ id: String) {
         let job = GenerationJob(
-            id: id, prompt: "p\(Int.random(in: 0..<3, using: &random))",
+            id: id, prompt: .text("p\(Int.random(in: 0..<3, using: &random))"),
             maximumTokens: Int.random(in: 1...12, using: &random),
             seed: UInt64.random(in: .min ... .max, using: &random))
         let reader = makeReader(job, seed: job.seed, lastEventID: nil)

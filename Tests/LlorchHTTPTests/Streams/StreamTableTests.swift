@@ -119,7 +119,7 @@ import Testing
         _ = record.append(Self.cancelled)
         #expect(record.bytes < 8 * (64 << 10) + 8_192)
         #expect(record.bytes > 8 * (64 << 10))
-        #expect(StreamRecord(GenerationJob(id: "a", prompt: text)).bytes > 64 << 10)
+        #expect(StreamRecord(GenerationJob(id: "a", prompt: .text(text))).bytes > 64 << 10)
     }
 
     @Test func thirtyTwoMebibytesAreNotExceeded() {
@@ -170,7 +170,7 @@ import Testing
         var limits = StreamTable.Limits()
         limits.count = 10
         var table = StreamTable(limits: limits, now: .zero)
-        func fill(_ count: Int, prompt: String, leaving: Int) {
+        func fill(_ count: Int, prompt: Prompt, leaving: Int) {
             for number in 0..<count {
                 let reader = ReaderID(UInt64(number))
                 let job = GenerationJob(id: "j\(number)", prompt: prompt)
