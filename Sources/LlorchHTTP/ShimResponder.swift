@@ -18,7 +18,9 @@ package struct ShimResponder: Sendable {
     let metrics: MetricsRoute
     let description = DescriptionRoute()
     let openAI: OpenAIRoutes
+    let page: PageRoute
     let hosts: HostRule
+    let origins: OriginRule
     let token: AccessToken?
     let logger: Logger
 
@@ -47,6 +49,7 @@ package struct ShimResponder: Sendable {
                 contentsOf: OpenAIRoutes.headers(correlationID: context.correlationID))
         }
         if let name = Self.correlationHeader { response.headers[name] = context.correlationID }
+        origins.mark(&response, to: request)
         return response
     }
 
@@ -89,7 +92,8 @@ package struct ShimResponder: Sendable {
         {
             throw refusal
         }
-        if !Self.openPaths.contains(path),
+        if let answer = origins.answerToPreflight(request) { return answer }
+        if !Self.openPaths.contains(path), !page.serves(path),
             let refusal = token?.refusal(of: request.headers[.authorization])
         {
             throw refusal
@@ -114,6 +118,7 @@ package struct ShimResponder: Sendable {
         case ("/health", _), ("/livez", _), ("/metrics", _), ("/openapi.json", _):
             return Self.notAllowed("GET,HEAD")
         default:
+            if let response = page.response(to: request) { return response }
             guard let jobID = Self.jobID(inPath: path) else { return Response(status: .notFound) }
             guard request.method == .post else { return Self.notAllowed("POST") }
             return cancel.cancel(jobID, context)

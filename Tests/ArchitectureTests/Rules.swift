@@ -127,9 +127,11 @@ enum Rules {
         "Description": [],
         "Health": ["Server", "Queue"],
         "Metrics": ["Server", "Queue"],
+        // Files only: it knows no job, and the page asks the other routes as every client does.
+        "Page": [],
         "": [
             "Access", "Description", "Dialects", "Dialects/Execute", "Dialects/OpenAI", "Health",
-            "Metrics", "Queue", "Server", "Streams",
+            "Metrics", "Page", "Queue", "Server", "Streams",
         ],
     ]
 
