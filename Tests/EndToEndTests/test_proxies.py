@@ -69,6 +69,8 @@ class Proxy(Process):
 
 
 class Nginx(Proxy):
+    soft_stop = signal.SIGQUIT
+
     def command_line(self):
         """The site between the lines that Debian's nginx.conf has around it."""
         site = self.folder / "llorch.conf"
@@ -86,6 +88,8 @@ class Nginx(Proxy):
 
 
 class HAProxy(Proxy):
+    soft_stop = signal.SIGUSR1
+
     def command_line(self):
         both = self.folder / "both.pem"
         both.write_text(self.certificate.read_text() + self.key.read_text())
@@ -96,6 +100,8 @@ class HAProxy(Proxy):
 
 
 class Caddy(Proxy):
+    soft_stop = signal.SIGTERM
+
     def command_line(self):
         binary = tool("caddy", "caddy")
         arguments = ["--config", FOLDER / "Caddyfile", "--adapter", "caddyfile"]
@@ -141,6 +147,27 @@ def job(id, **members):
     return {"job_id": id, "prompt": "Hello", "max_tokens": 2, **members}
 
 
+def open_stream(proxy, name):
+    """A program of its own, so that it can be killed."""
+    return subprocess.Popen(
+        [tool("curl", "curl"), "--silent", "--no-buffer", "--cacert", proxy.certificate, f"{proxy.url}/execute",
+         "--header", "Content-Type: application/json", "--data", json.dumps(job(name))],
+        stdout=subprocess.PIPE, text=True)
+
+
+def next_event(curl, kind):
+    while line := curl.stdout.readline():
+        if line.startswith("data: ") and (event := json.loads(line[6:]))["type"] == kind:
+            return event
+    raise AssertionError(f"the stream ends without {kind}")
+
+
+def shown(proxy, purpose):
+    """The name of a job whose first token comes at once."""
+    names = (f"{purpose}-{type(proxy).__name__}-{number}" for number in range(100))
+    return next(name for name in names if not is_held(name, 0))
+
+
 def count(shim, name):
     page = httpx.get(f"{shim.url}/metrics", timeout=PATIENCE).text
     return sum(float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(name))
@@ -153,21 +180,12 @@ def until(shim, name, value):
         time.sleep(0.02)  # between two looks, not in place of one
 
 
-def test_tokens_pass_as_they_come_and_a_killed_client_cancels(proxy, shim, tmp_path):
-    names = (f"shown-{type(proxy).__name__}-{number}" for number in range(100))
-    name = next(name for name in names if not is_held(name, 0))
+def test_tokens_pass_as_they_come_and_a_killed_client_cancels(proxy, shim):
+    name = shown(proxy, "held")
     cancelled = count(shim, 'llorch_jobs_total{outcome="CANCELLED"}')
-    body = tmp_path / "job.json"
-    body.write_text(json.dumps(job(name)))
-    curl = subprocess.Popen(
-        [tool("curl", "curl"), "--silent", "--no-buffer", "--cacert", proxy.certificate, f"{proxy.url}/execute",
-         "--header", "Content-Type: application/json", "--data", f"@{body}"], stdout=subprocess.PIPE, text=True)
+    curl = open_stream(proxy, name)
     try:
-        lines = []
-        while not (lines and lines[-1].startswith("data: ") and '"token"' in lines[-1]):
-            lines.append(curl.stdout.readline())
-            assert lines[-1], f"the stream ends after {lines}"
-        assert json.loads(lines[-1][6:])["ids"] == [token(name, 0)]
+        assert next_event(curl, "token")["ids"] == [token(name, 0)]
         assert count(shim, "llorch_jobs_running") == 1, "the job still runs"
         curl.kill()
         until(shim, 'llorch_jobs_total{outcome="CANCELLED"}', cancelled + 1)
@@ -222,6 +240,33 @@ def test_too_many_requests_are_refused(proxy, shim):
     while proxy.client.post("/execute", json=job("")).status_code == 429:
         assert time.monotonic() < end
         time.sleep(0.1)  # the rate
+
+
+def test_a_stream_outlives_the_proxys_stop(proxy, shim, tmp_path):
+    """Asked to end, as at a reload, the proxy takes no new client, and ends with its last stream."""
+    second = type(proxy)(tmp_path / "run", shim)
+    curl = open_stream(second, name := shown(second, "last"))
+    try:
+        next_event(curl, "token")
+        second.signal(second.soft_stop)
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection((NAME, second.port), PATIENCE).close()
+            except OSError:
+                break
+            assert time.monotonic() < end
+            time.sleep(0.02)  # between two looks, not in place of one
+        assert second.is_running() and count(shim, "llorch_jobs_running") == 1
+        second.client.close()
+        httpx.post(f"{shim.url}/cancel", json={"job_id": name}, timeout=PATIENCE)
+        assert next_event(curl, "error")["code"] == "CANCELLED"
+        assert curl.wait(PATIENCE) == 0
+        assert second.ended(PATIENCE) == 0
+    finally:
+        curl.kill()
+        curl.communicate()
+        second.stop()
 
 
 def test_a_token_passes(tmp_path, request, proxy, shim_binary):

@@ -56,11 +56,19 @@ import Testing
             #expect(try members["job_id"]["minLength"].count == 1)
             #expect(
                 try members["job_id"]["maxLength"].count == UInt64(JobValidation.jobIDBytes))
+            let ids = JobValidation.promptIDCount
+            #expect(try members["prompt_ids"]["minItems"].count == UInt64(ids.lowerBound))
+            #expect(try members["prompt_ids"]["maxItems"].count == UInt64(ids.upperBound))
             let tokens = try members["max_tokens"]
-            #expect(
-                try tokens["minimum"].count == UInt64(JobValidation.maximumTokens.lowerBound))
-            #expect(
-                try tokens["maximum"].count == UInt64(JobValidation.maximumTokens.upperBound))
+            let count = JobValidation.maximumTokens
+            #expect(try tokens["maximum"].count == UInt64(count.upperBound))
+            // Nothing need be made where the prompt is the answer.
+            #expect(try tokens["minimum"].count == 0)
+            let without = try schemas["ExecuteRequest"]["else"]["properties"]["max_tokens"]
+            #expect(try without["minimum"].count == UInt64(count.lowerBound))
+            let alternatives = JobValidation.logProbabilities
+            #expect(try members["logprobs"]["minimum"].count == UInt64(alternatives.lowerBound))
+            #expect(try members["logprobs"]["maximum"].count == UInt64(alternatives.upperBound))
             #expect(
                 try tokens["default"].count == UInt64(GenerationJob.defaultMaximumTokens))
             let stop = try members["stop"]
@@ -74,6 +82,32 @@ import Testing
             #expect(
                 try schemas["Errors"]["properties"]["errors"]["maxItems"].count
                     == UInt64(JobValidation.reportedErrors))
+        }
+    }
+
+    @Test func limitsOfCompletionsAreTheirs() async throws {
+        try await withDocument { document in
+            let members = try document["components"]["schemas"]["CompletionRequest"]["properties"]
+            let copies = CompletionRequest.copyRange
+            for name in ["n", "best_of"] {
+                #expect(try members[name]["minimum"].count == UInt64(copies.lowerBound))
+                #expect(try members[name]["maximum"].count == UInt64(copies.upperBound))
+            }
+            let alternatives = CompletionRequest.logProbabilities
+            #expect(try members["logprobs"]["minimum"].count == UInt64(alternatives.lowerBound))
+            #expect(try members["logprobs"]["maximum"].count == UInt64(alternatives.upperBound))
+            let tokens = try members["max_tokens"]
+            #expect(
+                try tokens["default"].count == UInt64(CompletionRequest.defaultMaximumTokens))
+            #expect(
+                try tokens["maximum"].count == UInt64(JobValidation.maximumTokens.upperBound))
+            let forms = try #require(try members["prompt"]["anyOf"].value.asArray)
+            let counts = forms.compactMap { $0.asObject?["maxItems"]?.asNumber?.asUInt64 }
+            #expect(
+                Set(counts) == [
+                    UInt64(CompletionRequest.maximumChoices),
+                    UInt64(JobValidation.promptIDCount.upperBound),
+                ])
         }
     }
 
