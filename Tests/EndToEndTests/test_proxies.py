@@ -1,7 +1,8 @@
 """The configurations in deploy/proxy, as they are, before a shim: TLS, limits, and streams that pass as they come.
 
-The worker says one token of a job at once, and the next after a quarter of an hour: a client that has the first
-token has it while the job runs, and a job that ends was cancelled.
+The worker says one token of a job after a moment, so that it comes apart from the head of the answer, and the next
+after a quarter of an hour: a client that has the first token has it while the job runs, and a job that ends was
+cancelled.
 """
 # SPDX-License-Identifier: Apache-2.0
 
@@ -129,7 +130,7 @@ def shim(tmp_path_factory, shim_binary, stub_binary):
     folder = tmp_path_factory.mktemp("shim")
     shim = Shim(shim_binary, folder / "shim.log")
     worker = Worker(stub_binary, folder / "worker.log", name="w1", events_port=shim.events_port,
-                    arguments=["--engine", "stub:ms=900000"])
+                    arguments=["--engine", "stub:ms=900000,prefill=200"])
     shim.until_healthy()
     yield shim
     worker.kill()
