@@ -123,6 +123,10 @@ need_python() {
   if [[ $wanted == requirements-test.txt ]]; then need_torch; fi
   quietly "$python" -m pip install --disable-pip-version-check --requirement "$file" ||
     fail "pip could not install $file into $venv"
+  if [[ $wanted == requirements-test.txt ]]; then
+    quietly "$python" -m pip install --disable-pip-version-check --no-deps \
+      --requirement "${file%.txt}-alone.txt" || fail "pip could not install ${file%.txt}-alone.txt into $venv"
+  fi
   cat "$root"/Tools/setup/requirements*.txt >"$stamp"
 }
 

@@ -60,8 +60,8 @@ extension FieldReader {
         guard has("prompt") else {
             note(
                 "prompt", "required",
-                "prompt is required; for a text that follows nothing send [50256], which is "
-                    + "GPT-2's <|endoftext|>")
+                "prompt is required; for a text that follows nothing send the id of the model's "
+                    + "<|endoftext|>, which is [50256] for GPT-2")
             return nil
         }
         let prompts = optional("prompt", .prompts)

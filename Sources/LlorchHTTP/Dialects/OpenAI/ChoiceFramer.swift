@@ -129,32 +129,3 @@ extension StopReason {
         }
     }
 }
-
-/// Memory of all answers that are kept until they are whole, so that many long ones cannot take all there is.
-final class KeptAnswers: Sendable {
-    static let maximumBytes = 128 << 20
-    static let full = JobFailure(
-        .queueFull,
-        "the answers that this server keeps until they are whole take all the memory that they may; "
-            + "ask for fewer completions at once, or for a stream")
-
-    private let limit: Int
-    private let bytes = Atomic<Int>(0)
-
-    init(limit: Int = KeptAnswers.maximumBytes) {
-        self.limit = limit
-    }
-
-    /// False, and nothing is taken, where there is no room.
-    func take(_ count: Int) -> Bool {
-        guard bytes.add(count, ordering: .relaxed).newValue <= limit else {
-            bytes.subtract(count, ordering: .relaxed)
-            return false
-        }
-        return true
-    }
-
-    func free(_ count: Int) {
-        bytes.subtract(count, ordering: .relaxed)
-    }
-}
