@@ -101,6 +101,14 @@ need_aarch64() {
   if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
 }
 
+# The browser in which Tests/EndToEndTests/test_page.py uses the page.
+need_chromium() {
+  local -a missing=()
+  command -v chromium >/dev/null || missing+=(chromium)
+  command -v chromedriver >/dev/null || missing+=(chromium-driver)
+  if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
+}
+
 need_swift() {
   local version
   command -v swift >/dev/null ||

@@ -65,11 +65,11 @@ export function clearErrors() {
   }
 }
 
-/** How the form calls a field of the request. */
+/** How the form calls a field of the request; null for a field that it does not have. */
 export function label(name) {
-  return fields.includes(name) ? input(name).labels[0].textContent : name;
+  return fields.includes(name) ? input(name).labels[0].textContent : null;
 }
 
 function input(name) {
-  return document.getElementById("form").elements.namedItem(name);
+  return document.querySelector(`#form [name="${name}"]`);
 }

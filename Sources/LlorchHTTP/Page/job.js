@@ -25,10 +25,10 @@ export function drawnSeed() {
 /**
  * Runs a job. `body` is the JSON text of the request.
  *
- * `onEvent` is given each event, `onRestart` is called when the text begins again from its start, `onLost` with the
+ * `onEvent` is given each event: a second `started` where the text begins again from its start. `onLost` is given the
  * milliseconds until the next try. Returns after `end` or `error`; throws `Refused` or `Unreachable`.
  */
-export async function run(body, { signal, onEvent, onRestart, onLost }) {
+export async function run(body, { signal, onEvent, onLost }) {
   let last = null; // the id of the last frame that came
   let hasBegun = false;
   let lostAt = null, pause = firstPause;
@@ -50,7 +50,6 @@ export async function run(body, { signal, onEvent, onRestart, onLost }) {
         if (last !== null && error.status === 400 && error.concerns("Last-Event-ID")) {
           // The server knows nothing of the job any more: the same request and seed give the same text anew.
           last = null;
-          onRestart();
           continue;
         }
         if (!hasBegun || !error.isPassing) throw error;

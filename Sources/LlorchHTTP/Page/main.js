@@ -6,11 +6,14 @@ import * as form from "./form.js";
 import { drawnSeed, newJobID, run } from "./job.js";
 import { Refused, Unreachable, hasToken, keepToken, post } from "./server.js";
 import * as text from "./text.js";
+import { allow } from "./token.js";
 import { look, watch } from "./workers.js";
 import { counted, ending, failing, milliseconds, rate, sentence } from "./words.js";
 
 /** How many alternatives of each token are asked for. */
 const alternatives = 5;
+/** What the server takes where the form says nothing. */
+const standardTokens = 2048;
 /** A job that was told to stop, and does not end for this long, is left. */
 const stopMilliseconds = 3_000;
 
@@ -50,36 +53,38 @@ async function start(earlier = null) {
 async function stream(job, members, seed, earlier) {
   const body = request({ job_id: job.id, ...members, logprobs: alternatives }, seed);
   const begun = performance.now();
-  let tokens = 0, first = null, latest = null;
-  const fresh = () => {
-    [tokens, first, latest] = [0, null, null];
-    text.begin(members.prompt);
-    showFacts({ tokens });
-  };
-  fresh();
-  previous = null;
+  let mine = null, tokens = 0, first = null, latest = null;
   say("Waiting for the first token.");
-  await run(body, {
-    signal: job.abort.signal,
-    onRestart: fresh,
-    onLost: (wait) => say(`The connection was lost. The page comes back for the rest in ${milliseconds(wait)}.`),
-    onEvent: ({ data, raw }) => {
-      if (data.type === "started") {
-        // As text: beyond 2⁵³ a number of JavaScript would lose digits.
-        previous = { members, seed: /"seed":(\d+)/.exec(raw)?.[1] ?? seed, text: "", isWhole: false };
-        byID("fact-seed").textContent = previous.seed;
-      } else if (data.type === "token") {
-        latest = performance.now();
-        first ??= latest;
-        tokens += data.ids.length;
-        if (tokens === data.ids.length || byID("status").dataset.kind !== "writing") say("Writing.", "writing");
-        text.add(data);
-        showFacts({ tokens, wait: first - begun, time: latest - first });
-      } else if (data.type === "end" || data.type === "error") {
-        finish(data, tokens, earlier);
-      }
-    },
-  });
+  showAnswer();
+  try {
+    await run(body, {
+      signal: job.abort.signal,
+      onLost: (wait) => say(`The connection was lost. The page comes back for the rest in ${milliseconds(wait)}.`),
+      onEvent: ({ data, raw }) => {
+        if (data.type === "started") {
+          // Once more where the text begins anew. The seed is taken as text: beyond 2⁵³ a number would lose digits.
+          mine = { members, seed: /"seed":(\d+)/.exec(raw)?.[1] ?? seed, text: "", isWhole: false };
+          previous = mine;
+          [tokens, first, latest] = [0, null, null];
+          byID("fact-seed").textContent = mine.seed;
+          text.begin(members.prompt);
+          showFacts({ tokens });
+        } else if (data.type === "token") {
+          latest = performance.now();
+          first ??= latest;
+          tokens += data.ids.length;
+          if (byID("status").dataset.kind !== "writing") say("Writing.", "writing");
+          text.add(data);
+          showFacts({ tokens, wait: first - begun, time: latest - first });
+        } else if (data.type === "end" || data.type === "error") {
+          if (mine !== null) mine.isWhole = data.type === "end";
+          finish(data, members, tokens, earlier);
+        }
+      },
+    });
+  } finally {
+    if (mine !== null) mine.text = text.written();
+  }
 }
 
 /** The JSON of a request: `seed` keeps all of its digits. */
@@ -87,12 +92,12 @@ function request(members, seed) {
   return `${JSON.stringify(members).slice(0, -1)},"seed":${seed}}`;
 }
 
-function finish(event, tokens, earlier) {
+function finish(event, members, tokens, earlier) {
   const isWhole = event.type === "end";
-  const told = isWhole ? ending(event) : failing(event);
-  if (previous !== null) [previous.text, previous.isWhole] = [text.written(), isWhole];
+  const told = isWhole ? ending(event, members.max_tokens ?? standardTokens) : failing(event, tokens);
   const compared = earlier?.text === undefined ? "" : ` ${comparison(earlier, text.written(), isWhole)}`;
-  say(`${told} ${counted(tokens, "token")}.${compared}`, isWhole || event.code === "CANCELLED" ? "" : "bad");
+  if (isWhole) byID("fact-tokens").textContent = event.tokens_out;
+  say(`${told}${compared}`, isWhole || event.code === "CANCELLED" ? "" : "bad");
 }
 
 /** Whether the text of a run is that of the run before it with the same seed. */
@@ -111,7 +116,7 @@ async function stop() {
   const job = running;
   if (job === null || job.isStopping) return;
   job.isStopping = true;
-  byID("stop").disabled = true;
+  allow(byID("stop"), false);
   say("Stopping.");
   setTimeout(() => job.abort.abort(), stopMilliseconds);
   try {
@@ -126,10 +131,10 @@ async function stop() {
 
 function setRunning(job) {
   running = job;
-  text.setRunning(job !== null);
-  byID("run").disabled = job !== null;
-  byID("stop").disabled = job === null;
-  byID("again").disabled = job !== null || previous === null;
+  if (job === null) text.finish();
+  allow(byID("run"), job === null);
+  allow(byID("stop"), job !== null);
+  allow(byID("again"), job === null && previous !== null);
   byID("forget").hidden = !hasToken();
 }
 
@@ -150,10 +155,18 @@ function refuse(error) {
   const again = !error.retryAfter ? "" : ` Try again in ${counted(error.retryAfter, "second")}.`;
   const reasons = (error.errors ?? []).map((one) => {
     const name = form.label(one.field);
-    return one.message.startsWith(name) || name === "body" ? sentence(one.message)
-      : `${name}: ${sentence(one.message)}`;
+    return name === null || one.message.startsWith(name) ? sentence(one.message) : `${name}: ${sentence(one.message)}`;
   });
   say(`${reasons.join(" ") || sentence(error.message)}${again}`, "bad");
+}
+
+/** On a narrow screen the text lies below the form. */
+function showAnswer() {
+  const answer = byID("answer");
+  const { top } = answer.getBoundingClientRect();
+  if (top >= 0 && top < innerHeight - 200) return;
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  answer.scrollIntoView({ block: "start", behavior: isCalm ? "auto" : "smooth" });
 }
 
 function showFacts({ tokens, wait, time }) {
@@ -191,7 +204,9 @@ byID("form").addEventListener("submit", (event) => {
   start();
 });
 byID("stop").addEventListener("click", stop);
-byID("again").addEventListener("click", () => start(previous));
+byID("again").addEventListener("click", () => {
+  if (previous !== null) start(previous);
+});
 byID("forget").addEventListener("click", () => {
   keepToken(null);
   byID("forget").hidden = true;

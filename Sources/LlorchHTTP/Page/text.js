@@ -2,7 +2,7 @@
 // put into the page as text nodes only. How a token looks inside: token.js.
 // SPDX-License-Identifier: Apache-2.0
 
-import { hideToken, showToken } from "./token.js";
+import { allow, hideToken, showToken } from "./token.js";
 import { textOf } from "./words.js";
 
 const pane = document.getElementById("text");
@@ -18,12 +18,14 @@ export function begin(prompt) {
   span.className = "prompt";
   span.textContent = prompt;
   pane.replaceChildren(span);
+  pane.classList.add("running");
   hideToken();
+  allowSteps();
 }
 
-export function setRunning(isRunning) {
-  pane.classList.toggle("running", isRunning);
-  pane.setAttribute("aria-busy", String(isRunning));
+/** Nothing more comes. */
+export function finish() {
+  pane.classList.remove("running");
 }
 
 /** Adds the piece of a `token` event. */
@@ -38,6 +40,7 @@ export function add({ t, ids, logprobs }) {
     pieces.push(piece);
     pane.append(span);
   }
+  if (pieces.length) allowSteps();
   if (isAtEnd) pane.scrollTop = pane.scrollHeight;
 }
 
@@ -67,6 +70,22 @@ function look(at, { aloud }) {
   if (looked === null) return hideToken();
   looked.classList.add("looked-at");
   showToken(pieces[at], aloud);
+  allowSteps();
+}
+
+/** A step by key or button: seen, and said to screen readers. */
+function step(at) {
+  look(at, { aloud: true });
+  looked?.scrollIntoView({ block: "nearest" });
+}
+
+const steps = { "previous-token": -1, "next-token": 1 };
+
+/** Screen readers keep the arrow keys for themselves while they read, so there are buttons too. */
+function allowSteps() {
+  for (const [id, direction] of Object.entries(steps)) {
+    allow(document.getElementById(id), place() + direction in pieces);
+  }
 }
 
 function place() {
@@ -100,9 +119,14 @@ const moves = {
 pane.addEventListener("keydown", (event) => {
   if (!(event.key in moves) || event.ctrlKey || event.metaKey || event.altKey || !pieces.length) return;
   event.preventDefault();
-  look(moves[event.key](), { aloud: true });
-  looked?.scrollIntoView({ block: "nearest" });
+  step(moves[event.key]());
 });
+
+for (const [id, direction] of Object.entries(steps)) {
+  document.getElementById(id).addEventListener("click", () => {
+    if (place() + direction in pieces) step(place() + direction);
+  });
+}
 
 for (const kind of ["pointerover", "click"]) {
   pane.addEventListener(kind, (event) => {

@@ -2,7 +2,7 @@
 // as one sentence, and only when a person moves by keyboard.
 // SPDX-License-Identifier: Apache-2.0
 
-import { counted, named, percent, quoted } from "./words.js";
+import { counted, named, percent, quoted, visible } from "./words.js";
 
 const panel = document.getElementById("token");
 const title = document.getElementById("token-title");
@@ -29,6 +29,11 @@ export function showToken(piece, aloud) {
   body.replaceChildren(...parts);
   panel.hidden = false;
   voice.textContent = aloud ? spoken(piece) : "";
+}
+
+/** Says whether a button can be used now; one that cannot keeps the focus, and does nothing. */
+export function allow(button, isAllowed) {
+  button.setAttribute("aria-disabled", String(!isAllowed));
 }
 
 function heading(one) {
@@ -61,13 +66,13 @@ function table(one) {
 }
 
 function spoken({ text, chances }) {
-  if (!chances.length) return text;
-  return chances.map((one) => {
+  const sentences = chances.map((one) => {
     const others = (one.top ?? []).filter((row) => row.id !== one.id)
       .map((row) => `${named(row.bytes)} ${percent(row.logprob)}`);
     const share = one.logprob === null ? "" : ` ${percent(one.logprob)}`;
     return `${named(one.bytes)}${share}.${others.length ? ` Or: ${others.join(", ")}.` : ""}`;
-  }).join(" ").replaceAll("␣", " ").replaceAll("↵", "line end");
+  });
+  return (sentences.join(" ") || visible(text)).replaceAll("␣", " ").replaceAll("↵", "line end");
 }
 
 function element(name, text, className = "") {

@@ -1,22 +1,23 @@
 // Sentences and numbers as a person reads them. Pure functions: nothing here touches the page or the network.
 // SPDX-License-Identifier: Apache-2.0
 
-const stopReasons = {
-  MAX_TOKENS: "as many tokens as asked for, or as the model's context holds",
-  EOS: "the model ended its text",
-  STOP_SEQUENCE: "a stop sequence came",
-};
-
-/** Why a stream ended, from its `end` event. */
-export function ending(event) {
-  const reason = stopReasons[event.stop_reason] ?? event.stop_reason;
-  const matched = event.stop_sequence_matched;
-  return `Ended: ${reason}${matched === undefined ? "" : ` (${quoted(matched)})`}.`;
+/** Why a stream ended, from its `end` event; `asked` is the number of tokens asked for. */
+export function ending(event, asked) {
+  const count = counted(event.tokens_out, "token");
+  switch (event.stop_reason) {
+    case "MAX_TOKENS":
+      return event.tokens_out < asked ? `Ended after ${count}: the model's context is full.`
+        : `Ended after ${count}, as many as asked for.`;
+    case "EOS": return `Ended after ${count}: the model ended its text.`;
+    case "STOP_SEQUENCE":
+      return `Ended after ${count}: the stop sequence ${quoted(event.stop_sequence_matched ?? "")} came.`;
+    default: return `Ended after ${count} (${event.stop_reason}).`;
+  }
 }
 
 /** Why a stream ended, from its `error` event. */
-export function failing(event) {
-  if (event.code === "CANCELLED") return "Stopped.";
+export function failing(event, tokens) {
+  if (event.code === "CANCELLED") return `Stopped after ${counted(tokens, "token")}.`;
   const again = event.retriable ? " It may succeed when it is run again." : "";
   return `Failed: ${sentence(event.message ?? "no reason given")} (${event.code})${again}`;
 }
