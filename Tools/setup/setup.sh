@@ -109,6 +109,25 @@ need_chromium() {
   if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
 }
 
+# What stands before a shim and watches it in Tests/EndToEndTests: test_proxies.py, test_monitoring.py.
+need_servers() {
+  local -a missing=()
+  local PATH=$PATH:/usr/sbin
+  command -v nginx >/dev/null || missing+=(nginx-light)
+  command -v haproxy >/dev/null || missing+=(haproxy)
+  command -v caddy >/dev/null || missing+=(caddy)
+  command -v promtool >/dev/null || missing+=(prometheus)
+  command -v curl >/dev/null || missing+=(curl)
+  command -v openssl >/dev/null || missing+=(openssl)
+  if ((${#missing[@]})); then
+    install_packages "${missing[@]}"
+    # The tests start servers of their own.
+    if [[ -d /run/systemd/system ]]; then
+      note "Debian starts what it installs; to end it: systemctl disable --now nginx haproxy caddy prometheus"
+    fi
+  fi
+}
+
 need_swift() {
   local version
   command -v swift >/dev/null ||
