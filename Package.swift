@@ -93,6 +93,11 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            // In the program itself: there is no folder of files to be shipped beside it.
+            resources: [
+                "page.html", "page.css", "icon.svg", "main.js", "chart.js", "events.js", "form.js",
+                "job.js", "server.js", "text.js", "token.js", "words.js", "workers.js",
+            ].map { .embedInCode("Page/\($0)") } + [.embedInCode("Description/openapi.json")],
             swiftSettings: settings),
         .executableTarget(
             name: "llorch-worker",

@@ -24,7 +24,9 @@ package struct Shim: Sendable {
             cancel: CancelRoute(queue: queue), health: HealthRoute(serving: queue.serving),
             metrics: MetricsRoute(
                 metrics: queue.metrics, serving: queue.serving, connections: counts),
-            hosts: HostRule(allowing: [options.host] + options.allowedHosts), token: options.token,
+            openAI: OpenAIRoutes(queue: queue, timing: options.timing), page: PageRoute(),
+            hosts: HostRule(allowing: [options.host] + options.allowedHosts),
+            origins: OriginRule(allowing: options.allowedOrigins), token: options.token,
             logger: logger)
         server = HTTPServer(
             HTTPServer.Options(

@@ -19,6 +19,7 @@ package struct ShimArguments: Sendable {
     package var port: UInt16 = 3_000
     package var tokenFile: String?
     package var allowedHosts: [String] = []
+    package var allowedOrigins: [String] = []
     package var events = QueueSocket.dispatcherEvents.defaultAddress
     package var workers: [Worker] = []
     package var keyFiles = QueueKeyFiles(secretKey: nil, allowedKeys: nil, serverKey: nil)
@@ -78,6 +79,11 @@ package struct ShimArguments: Sendable {
         options.host = bareHost
         options.port = Int(port)
         options.allowedHosts = allowedHosts
+        do {
+            options.allowedOrigins = try allowedOrigins.map(AllowedOrigin.init(parsing:))
+        } catch {
+            throw ShimArgumentsError("--allowed-origin \(error)")
+        }
         options.queue.dispatcher.backlog = backlog
         options.drainTimeout = drainTimeout
         for worker in workers { options.queue.addresses[worker.name] = worker.addresses }

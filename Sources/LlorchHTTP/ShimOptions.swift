@@ -10,6 +10,8 @@ package struct ShimOptions: Sendable {
     package var port = 3_000
     /// Names by which clients may address this server, besides `localhost`, `host` and numeric addresses.
     package var allowedHosts: [String] = []
+    /// Origins of web pages that may use this server from a browser, besides its own page.
+    package var allowedOrigins: [AllowedOrigin] = []
     /// What clients must show; nil lets in every client that reaches the port.
     package var token: AccessToken?
     package var queue: QueueService.Options

@@ -16,7 +16,11 @@ package struct ShimResponder: Sendable {
     let cancel: CancelRoute
     let health: HealthRoute
     let metrics: MetricsRoute
+    let description = DescriptionRoute()
+    let openAI: OpenAIRoutes
+    let page: PageRoute
     let hosts: HostRule
+    let origins: OriginRule
     let token: AccessToken?
     let logger: Logger
 
@@ -38,15 +42,28 @@ package struct ShimResponder: Sendable {
                     "code": "\(refusal.failure.code.rawValue)",
                 ])
             metrics.metrics.refused(refusal.failure.code)
-            // There is one dialect so far, and its errors are those of every path.
-            response = execute.dialect.response(to: refusal)
+            response = style(of: request.uri.path).response(to: refusal)
+        }
+        if OpenAIRoutes.owns(request.uri.path) {
+            response.headers.append(
+                contentsOf: OpenAIRoutes.headers(correlationID: context.correlationID))
         }
         if let name = Self.correlationHeader { response.headers[name] = context.correlationID }
+        origins.mark(&response, to: request)
         return response
     }
 
+    /// Each path's errors are told in the words of its interface.
+    private func style(of path: String) -> any RefusalStyle {
+        OpenAIRoutes.owns(path) ? openAI.errors : execute.dialect
+    }
+
     /// Headers and body of the answer to a request that is no valid HTTP, and so reaches no route.
-    package func answer(toInvalid refusal: Refusal) -> (HTTPFields, [UInt8]) {
+    ///
+    /// `target` is nil where the request came to an end before it was known.
+    package func answer(
+        toInvalid refusal: Refusal, target: String?
+    ) -> (HTTPFields, [UInt8]) {
         let correlationID = UUID().uuidString.lowercased()
         logger.notice(
             "refused",
@@ -57,9 +74,13 @@ package struct ShimResponder: Sendable {
             ])
         metrics.metrics.refused(refusal.failure.code)
         var headers: HTTPFields = [.contentType: "application/json"]
-        headers.append(contentsOf: refusal.headers)
+        let style = style(of: target ?? "")
+        headers.append(contentsOf: style.headers(of: refusal))
+        if OpenAIRoutes.owns(target ?? "") {
+            headers.append(contentsOf: OpenAIRoutes.headers(correlationID: correlationID))
+        }
         if let name = Self.correlationHeader { headers[name] = correlationID }
-        return (headers, execute.dialect.body(of: refusal))
+        return (headers, style.body(of: refusal))
     }
 
     private func route(_ request: Request, _ context: RequestContext) async throws -> Response {
@@ -71,10 +92,14 @@ package struct ShimResponder: Sendable {
         {
             throw refusal
         }
-        if !Self.openPaths.contains(path),
+        if let answer = origins.answerToPreflight(request) { return answer }
+        if !Self.openPaths.contains(path), !page.serves(path),
             let refusal = token?.refusal(of: request.headers[.authorization])
         {
             throw refusal
+        }
+        if OpenAIRoutes.owns(path) {
+            return try await openAI.respond(to: request, context: context)
         }
         switch (path, request.method) {
         case ("/execute", .post): return try await execute.respond(to: request, context: context)
@@ -85,11 +110,15 @@ package struct ShimResponder: Sendable {
         case ("/livez", .head): return health.live().createHeadResponse()
         case ("/metrics", .get): return metrics.respond()
         case ("/metrics", .head): return metrics.respond().createHeadResponse()
+        case ("/openapi.json", .get): return description.respond()
+        case ("/openapi.json", .head): return description.respond().createHeadResponse()
         case ("*", .options):
             return Response(status: .noContent, headers: [.allow: "GET,HEAD,POST,OPTIONS"])
         case ("/execute", _), ("/cancel", _): return Self.notAllowed("POST")
-        case ("/health", _), ("/livez", _), ("/metrics", _): return Self.notAllowed("GET,HEAD")
+        case ("/health", _), ("/livez", _), ("/metrics", _), ("/openapi.json", _):
+            return Self.notAllowed("GET,HEAD")
         default:
+            if let response = page.response(to: request) { return response }
             guard let jobID = Self.jobID(inPath: path) else { return Response(status: .notFound) }
             guard request.method == .post else { return Self.notAllowed("POST") }
             return cancel.cancel(jobID, context)
@@ -106,27 +135,7 @@ package struct ShimResponder: Sendable {
         guard path.hasPrefix(prefix) else { return nil }
         let segment = path.dropFirst(prefix.count)
         guard !segment.isEmpty, !segment.contains("/") else { return nil }
-        return percentDecoded(segment)
-    }
-
-    /// Nil for a `%` without two hexadecimal digits, and for bytes that are not UTF-8.
-    private static func percentDecoded(_ text: Substring) -> String? {
-        var bytes: [UInt8] = []
-        var rest = Array(text.utf8)[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let digits = rest.prefix(2)
-            guard digits.count == 2, !digits.contains(UInt8(ascii: "+")),
-                !digits.contains(UInt8(ascii: "-")),
-                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
-            else { return nil }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        }
-        return String(validating: bytes, as: UTF8.self)
+        return PercentEncoding.decoded(segment)
     }
 
     private static func correlationID(of request: Request) -> String {

@@ -109,6 +109,12 @@ package struct JSONWriter {
         bytes.append(contentsOf: String(code, radix: 16).utf8)
     }
 
+    /// A value that another writer has written.
+    package mutating func rendered(_ value: [UInt8]) {
+        separate()
+        bytes.append(contentsOf: value)
+    }
+
     package mutating func value(_ value: JSONValue) {
         switch value {
         case .null: null()

@@ -48,6 +48,15 @@ struct LlorchHTTPShim: AsyncParsableCommand {
             """, valueName: "name"))
     var allowedHosts: [String] = []
 
+    @Option(
+        name: .customLong("allowed-origin"),
+        help: ArgumentHelp(
+            """
+            An origin, such as https://app.example, whose web pages may use this server from a browser. \
+            The page that this server serves at / needs none. Repeatable.
+            """, valueName: "origin"))
+    var allowedOrigins: [String] = []
+
     @Option(parsing: .unconditional, help: "Port to listen on; 0 takes a free port and prints it.")
     var port = ShimArguments().port
 
@@ -94,6 +103,7 @@ struct LlorchHTTPShim: AsyncParsableCommand {
         arguments.port = port
         arguments.tokenFile = tokenFile
         arguments.allowedHosts = allowedHosts
+        arguments.allowedOrigins = allowedOrigins
         arguments.events = events
         arguments.workers = workers
         arguments.keyFiles = access.keyFiles

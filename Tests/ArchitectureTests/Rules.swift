@@ -123,11 +123,15 @@ enum Rules {
         "Access": ["Server"],
         "Dialects": ["Server", "Streams", "Queue"],
         "Dialects/Execute": ["Dialects", "Server", "Streams", "Queue"],
+        "Dialects/OpenAI": ["Dialects", "Server", "Streams", "Queue"],
+        "Description": [],
         "Health": ["Server", "Queue"],
         "Metrics": ["Server", "Queue"],
+        // Files only: it knows no job, and the page asks the other routes as every client does.
+        "Page": [],
         "": [
-            "Access", "Dialects", "Dialects/Execute", "Health", "Metrics", "Queue", "Server",
-            "Streams",
+            "Access", "Description", "Dialects", "Dialects/Execute", "Dialects/OpenAI", "Health",
+            "Metrics", "Page", "Queue", "Server", "Streams",
         ],
     ]
 

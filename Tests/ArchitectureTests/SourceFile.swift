@@ -9,11 +9,20 @@ struct SourceFile: Sendable, CustomStringConvertible {
     let path: String
     /// Lines whose comments and string contents are blanked; as many as in the file.
     let lines: [String]
+    /// The names of the types it declares at the margin.
+    let declaredTypes: [String]
+    /// The identifiers of each line that can be types: capitalized, and not a member of something.
+    let capitalizedWords: [(word: String, line: Int)]
 
+    /// Finds the words here, once: the rules ask for them again for every planted violation.
     init(path: String, text: String) {
         self.path = path
         lines = Self.blanked(text).split(separator: "\n", omittingEmptySubsequences: false)
             .map(String.init)
+        declaredTypes = Self.declaredTypes(in: lines)
+        capitalizedWords = lines.enumerated().flatMap { index, line in
+            Self.capitalizedWords(in: line).map { ($0, index + 1) }
+        }
     }
 
     var description: String { path }
@@ -42,8 +51,7 @@ struct SourceFile: Sendable, CustomStringConvertible {
         }
     }
 
-    /// The names of the types it declares at the margin.
-    var declaredTypes: [String] {
+    private static func declaredTypes(in lines: [String]) -> [String] {
         lines.compactMap { line in
             let words = line.split(separator: " ")
             guard line.first?.isWhitespace == false,
@@ -54,12 +62,28 @@ struct SourceFile: Sendable, CustomStringConvertible {
         }
     }
 
-    /// The identifiers of each line that can be types: capitalized, and not a member of something.
-    var capitalizedWords: [(word: String, line: Int)] {
-        lines.enumerated().flatMap { index, line in
-            line.matches(of: /(?:^|[^.A-Za-z0-9_])([A-Z][A-Za-z0-9_]*)/).map {
-                (String($0.output.1), index + 1)
+    /// What `(?:^|[^.A-Za-z0-9_])([A-Z][A-Za-z0-9_]*)` matches: as a `Regex` it takes most of a minute here.
+    private static func capitalizedWords(in line: String) -> [String] {
+        var words: [String] = []
+        let bytes = line.utf8
+        var start = bytes.startIndex
+        while let first = bytes[start...].firstIndex(where: isInName) {
+            let end = bytes[first...].firstIndex { !isInName($0) } ?? bytes.endIndex
+            let isMember = first > bytes.startIndex && bytes[bytes.index(before: first)] == 0x2e
+            if !isMember, (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(bytes[first]) {
+                words.append(String(line[first..<end]))
             }
+            start = end
+        }
+        return words
+    }
+
+    private static func isInName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+            true
+        default: false
         }
     }
 

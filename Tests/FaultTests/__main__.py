@@ -30,6 +30,7 @@ from . import http_cases  # noqa: F401
 from . import kill_cases  # noqa: F401
 from . import message_cases  # noqa: F401
 from . import pace_cases  # noqa: F401
+from . import question_cases  # noqa: F401
 from . import security_cases  # noqa: F401
 from . import soak_cases  # noqa: F401
 from . import storage_cases  # noqa: F401

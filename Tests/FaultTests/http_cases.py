@@ -77,6 +77,12 @@ class Overheard:
 class Client:
     """One POST /execute, read event by event."""
 
+    path = b"/execute"
+    refusals = (503,)
+
+    def members(self):
+        return {"job_id": self.id}
+
     def __init__(self, port, id, tokens, prompt="Hello"):
         self.port, self.id, self.tokens, self.prompt = port, id, tokens, prompt
         self.status = None
@@ -88,11 +94,10 @@ class Client:
     async def open(self):
         begin = time.monotonic()
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
-        body = json.dumps({"job_id": self.id, "prompt": self.prompt, "max_tokens": self.tokens,
-                           "seed": 1}).encode()
+        body = json.dumps({"prompt": self.prompt, "max_tokens": self.tokens, "seed": 1} | self.members()).encode()
         self.writer.write(
-            b"POST /execute HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-            b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Connection: close\r\nContent-Length: %d\r\n\r\n" % (self.path, len(body)) + body)
         line = await self.reader.readline()
         self.status = int(line.split()[1]) if line else 0
         while (await self.reader.readline()).strip():
@@ -103,7 +108,10 @@ class Client:
         """Chunked framing is left in: a data line is never cut by it, the shim writes whole events."""
         while line := await self.reader.readline():
             if line.startswith(b"data: "):
-                yield json.loads(line[6:])
+                yield self.event(line[6:])
+
+    def event(self, data):
+        return json.loads(data)
 
     async def whole(self):
         await self.open()
@@ -127,6 +135,25 @@ class Client:
     def is_right(self):
         return (self.end is not None and self.end["type"] == "end"
                 and self.text == stream(self.id, self.tokens)[1])
+
+
+class CompletionClient(Client):
+    """One POST /v1/completions, in the events of the other; the job's id comes with the first chunk."""
+
+    path = b"/v1/completions"
+    refusals = (429, 503)
+
+    def members(self):
+        return {"model": "stub", "stream": True}
+
+    def event(self, data):
+        if data.startswith(b"[DONE]"):
+            return {"type": "end"}
+        chunk = json.loads(data)
+        if "error" in chunk:
+            return {"type": "error"} | chunk["error"]
+        self.id = chunk["id"]
+        return {"type": "token", "t": chunk["choices"][0]["text"]}
 
 
 async def ask(port, path):
@@ -155,15 +182,15 @@ async def until_healthy(port, count, seconds=60):
 
 
 @case("T11", "many streams at once")
-def many_streams(run, clients=1_000):
+def many_streams(run, clients=1_000, client=Client):
     shim = begin_shim(run, 4, "stub:ms=1")
 
     async def all_of_them():
         await until_healthy(shim.port, 4)
-        await Client(shim.port, "warm", 4).whole()
+        await client(shim.port, "warm", 4).whole()
         await asyncio.sleep(1)
         fds = shim.descriptors()
-        made = [Client(shim.port, f"sse-{run.seed}-{n}", 16) for n in range(clients)]
+        made = [client(shim.port, f"sse-{run.seed}-{n}", 16) for n in range(clients)]
         peak = [0]
 
         async def watch():
@@ -172,22 +199,22 @@ def many_streams(run, clients=1_000):
                 await asyncio.sleep(0.1)
         watcher = asyncio.create_task(watch())
         await asyncio.wait_for(
-            asyncio.gather(*(client.whole() for client in made), return_exceptions=True), 240)
+            asyncio.gather(*(one.whole() for one in made), return_exceptions=True), 240)
         watcher.cancel()
         await asyncio.sleep(2)
         return made, peak[0], fds, shim.descriptors()
 
     made, peak, before, after = asyncio.run(all_of_them())
     run.end()
-    run.exactly("status 200", sum(client.status == 200 for client in made), clients)
-    run.exactly("right streams", sum(client.is_right for client in made), clients)
+    run.exactly("status 200", sum(one.status == 200 for one in made), clients)
+    run.exactly("right streams", sum(one.is_right for one in made), clients)
     run.at_most("header p99", percentile([c.header_after for c in made], 99), 0.5, " s")
     run.at_most("memory of the shim", peak / 2**20, 200.0, " MiB")
     run.at_most("descriptors afterwards", after, before)
 
 
 @case("T12", "clients that leave")
-def leaving_clients(run, clients=1_000, rounds=3):
+def leaving_clients(run, clients=1_000, rounds=3, kind=Client):
     overheard = Overheard()
     shim = begin_shim(run, 4, "stub:ms=5,prefill=50", tap=overheard)
     left, zombies = {}, []
@@ -204,7 +231,7 @@ def leaving_clients(run, clients=1_000, rounds=3):
     async def storm(round):
         tasks = []
         for number in range(clients):
-            client = Client(shim.port, f"leave-{run.seed}-{round}-{number}", 2_000)
+            client = kind(shim.port, f"leave-{run.seed}-{round}-{number}", 2_000)
             tasks.append(asyncio.create_task(
                 one(client, run.random.uniform(0.001, 1.0), number % 2 == 0)))
             if number % 20 == 19:
@@ -218,7 +245,7 @@ def leaving_clients(run, clients=1_000, rounds=3):
 
         async def first_token(name):
             begin = time.monotonic()
-            client = Client(shim.port, name, 4)
+            client = kind(shim.port, name, 4)
             await client.open()
             async for event in client.events():
                 if event["type"] == "token":
@@ -238,7 +265,7 @@ def leaving_clients(run, clients=1_000, rounds=3):
     # Of those that ran when their client left.
     stops = [overheard.ended[id] - time for id, time in left.items()
              if overheard.ended.get(id, 0) > time and overheard.begun.get(id, time) < time]
-    run.measured["T12"] = {"ran when their client left": len(stops), "begun": len(overheard.begun)}
+    run.measured[run.case.id] = {"ran when their client left": len(stops), "begun": len(overheard.begun)}
     run.at_least("clients that left a running job", len(stops), rounds)
     run.at_most("engine stops after its client left, p99", percentile(stops, 99) * 1000, 250.0, " ms")
     run.exactly("jobs that run for nobody 1 s later", len(zombies), 0)
@@ -300,7 +327,7 @@ def killed_shim(run, clients=32, jobs=2_000, every=3.0):
 
 
 @case("T14.2", "ten times the rate over HTTP")
-def http_overload(run, seconds=60.0, times=10):
+def http_overload(run, seconds=60.0, times=10, kind=Client):
     """What is refused is refused at once, and does not slow what is taken."""
     tokens, workers = 16, 4
     shim = begin_shim(run, workers, "stub:ms=20", backlog=16)
@@ -312,7 +339,7 @@ def http_overload(run, seconds=60.0, times=10):
         async def again(number):
             turn = 0
             while time.monotonic() < end:
-                client = await Client(shim.port, f"full-{number}-{turn}", tokens).whole()
+                client = await kind(shim.port, f"full-{number}-{turn}", tokens).whole()
                 count[0] += client.is_right and time.monotonic() < end
                 turn += 1
         await asyncio.gather(*(again(number) for number in range(3 * workers)))
@@ -330,7 +357,7 @@ def http_overload(run, seconds=60.0, times=10):
             client.done = time.monotonic()
         while (passed := time.monotonic() - begin) < seconds:
             while len(clients) < passed * rate:
-                clients.append(Client(shim.port, f"storm-{run.seed}-{len(clients)}", tokens))
+                clients.append(kind(shim.port, f"storm-{run.seed}-{len(clients)}", tokens))
                 tasks.append(asyncio.create_task(one(clients[-1])))
             await asyncio.sleep(0.002)
         within = sum(client.is_right and client.done - begin <= seconds for client in clients
@@ -345,11 +372,26 @@ def http_overload(run, seconds=60.0, times=10):
 
     rate, clients, goodput = asyncio.run(all_of_it())
     run.end()
-    refused = [client for client in clients if client.status == 503]
-    run.measured["T14.2"] = {"saturated jobs/s": rate, "sent": len(clients), "refused": len(refused)}
-    run.exactly("right streams + 503", sum(client.is_right for client in clients) + len(refused),
+    refused = [client for client in clients if client.status in kind.refusals]
+    run.measured[run.case.id] = {"saturated jobs/s": rate, "sent": len(clients), "refused": len(refused)}
+    run.exactly("right streams + refusals", sum(client.is_right for client in clients) + len(refused),
                 len(clients))
     run.at_least("refused", len(refused), len(clients) // 2)
-    run.at_most("503 after, p99", percentile([c.header_after for c in refused], 99) * 1000, 20.0, " ms")
+    run.at_most("refusal after, p99", percentile([c.header_after for c in refused], 99) * 1000, 20.0, " ms")
     run.at_least("streams a second against the saturated rate", goodput / rate, 0.95,
                  is_of_time=True)
+
+
+@case("T11.2", "many streams of /v1/completions at once")
+def many_completions(run, clients=1_000):
+    many_streams(run, clients, CompletionClient)
+
+
+@case("T12.2", "clients of /v1/completions that leave")
+def leaving_completions(run, clients=1_000, rounds=3):
+    leaving_clients(run, clients, rounds, CompletionClient)
+
+
+@case("T14.3", "ten times the rate over /v1/completions")
+def completion_overload(run, seconds=60.0, times=10):
+    http_overload(run, seconds, times, CompletionClient)

@@ -1,6 +1,7 @@
 """One conversation: some right requests, perhaps one at the end that is broken, and what must be heard."""
 # SPDX-License-Identifier: Apache-2.0
 
+import json
 import random as randomness
 
 from . import grammar
@@ -65,7 +66,7 @@ def _hold(port, random, made, patience):
             for pieces, piece in enumerate(_pieces(random, b"".join(request.bytes() for request in made)), 1):
                 connection.send(piece)
             # A client that closes its half cancels the job that runs for it.
-            if made[-1].is_cut and not any("/execute" in request.target for request in made):
+            if made[-1].is_cut and not any(request.runs_jobs for request in made):
                 connection.finish()
         for request in made:
             if is_pipelined and request.is_cut:
@@ -76,7 +77,7 @@ def _hold(port, random, made, patience):
                 if request.is_cut:
                     connection.finish()
             if not request.statuses:
-                return _any_answers(connection, may_be_cut=b"/execute" in request.bytes())
+                return _any_answers(connection, may_be_cut=any(path.encode() in request.bytes() for path in grammar.JOB_PATHS))
             if pieces > 1 or is_pipelined and len(made) > 1:
                 if set(request.statuses) <= BROKEN_HEADS:
                     request.statuses = tuple(BROKEN_HEADS)
@@ -99,10 +100,21 @@ def _check(answer, request):
         raise Fault(f"{answer.status} in place of {request.statuses}: {answer.body[:300]!r}")
     if "date" not in answer.fields or "x-correlation-id" not in answer.fields:
         raise Fault(f"no Date or no X-Correlation-ID: {answer.fields}")
+    if "/v1/" in request.target and answer.status >= 400 and not request.is_broken:
+        _check_error(answer)
     if request.after == grammar.KEPT and answer.closes or request.after == grammar.CLOSED and not answer.closes:
         raise Fault(f"the connection is to be {request.after}: {answer.fields}")
     if request.is_old and "transfer-encoding" in answer.fields:
         raise Fault("chunks in the answer to HTTP/1.0")
+
+
+def _check_error(answer):
+    """OpenAI's shape, whatever the reason."""
+    if "x-request-id" not in answer.fields:
+        raise Fault(f"no x-request-id: {answer.fields}")
+    error = json.loads(answer.body)["error"] if answer.body else None
+    if error and (set(error) != {"message", "type", "param", "code"} or not error["message"]):
+        raise Fault(f"no error of OpenAI's shape: {answer.body[:300]!r}")
 
 
 def _any_answers(connection, may_be_cut):

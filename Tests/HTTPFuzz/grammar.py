@@ -6,6 +6,7 @@ import itertools
 import json
 
 _ids = itertools.count(1)
+JOB_PATHS = ("/execute", "/v1/completions")
 # Whether the connection may go on after the answer.
 KEPT, CLOSED, EITHER = "kept", "closed", "either"
 
@@ -23,6 +24,8 @@ class Request:
     after: str = KEPT
     # Bytes that stand in place of the whole request.
     raw: bytes | None = None
+    # Whether it may end before its path is known.
+    is_broken: bool = False
     # Whether the sending half is closed after it, inside the request.
     is_cut: bool = False
 
@@ -42,6 +45,11 @@ class Request:
         return self
 
     @property
+    def runs_jobs(self):
+        """A client that closes its half cancels what runs for it."""
+        return any(path in self.target for path in JOB_PATHS)
+
+    @property
     def is_old(self):
         return self.version == "HTTP/1.0"
 
@@ -52,14 +60,15 @@ def _json(random, **members):
 
 def right(random):
     """A request without a fault."""
-    request = random.choice([_question, _question, _cancel, _cancel, _execute, _wrong_body, _elsewhere])(random)
+    request = random.choice([_question, _question, _cancel, _cancel, _execute, _completion, _wrong_body, _wrong_body,
+                             _elsewhere])(random)
     if random.random() < 0.2 and "Transfer-Encoding" not in dict(request.fields):
         request.version = "HTTP/1.0"
         request.after = CLOSED
         if random.random() < 0.5 and request.method in ("GET", "HEAD"):
             if request.target in ("/livez", "/health") and request.statuses != (403,):
                 request.drop("Host")
-        if random.random() < 0.3 and request.target != "/execute":
+        if random.random() < 0.3 and not request.runs_jobs:
             request.put("Connection", " keep-alive")
             request.after = EITHER if request.statuses == (415,) else KEPT
     elif random.random() < 0.2:
@@ -93,6 +102,9 @@ def _question(random):
 def _elsewhere(random):
     return random.choice([
         Request("GET", "/nowhere", statuses=(404,)), Request("GET", "//livez", statuses=(404,)),
+        Request("GET", "/v1/models", statuses=(200,)), Request("GET", "/v1/models/%73tub", statuses=(200,)),
+        Request("HEAD", "/v1/models/stu%", statuses=(404,)), Request("GET", "/v1/nowhere", statuses=(404,)),
+        Request("PUT", "/v1/completions", statuses=(405,)), Request("GET", "/v1/chat/completions", statuses=(405,)),
         Request("PUT", "/livez", statuses=(405,)), Request("DELETE", "/execute", statuses=(405,)),
         Request("OPTIONS", "*", statuses=(204,)), Request("OPTIONS", "/health", statuses=(405,)),
         Request("GET", "/livez", fields=[("Host", "evil.example")], statuses=(403,)),
@@ -120,6 +132,28 @@ def chunks(random, body):
         out += f"{size}{extension}\r\n".encode() + body[:count] + b"\r\n"
         body = body[count:]
     return out + b"0\r\n" + random.choice([b"", b"", b"X-Trailer: a\r\n"]) + b"\r\n"
+
+
+def _completion(random):
+    """Right members of OpenAI's API, and perhaps one that must be refused."""
+    members = {"model": "stub", "prompt": random.choice(["Hi", "\0", ["a", "\x85é"], [1, 2], [[3], [4, 5]]]),
+               "max_tokens": random.randint(1, 3)}
+    for name, values in {"n": [1, 3, None], "seed": [-1, 2**64 - 1], "logprobs": [0, 5], "echo": [True, None],
+                         "stop": ["x", ["y", "z"]], "stream": [True, False], "user": ["é"], "logit_bias": [{}],
+                         "suffix": [None], "presence_penalty": [0, -0.0], "top_k": [3]}.items():
+        if random.random() < 0.2:
+            members[name] = random.choice(values)
+    if members.get("stream") and random.random() < 0.5:
+        members["stream_options"] = {"include_usage": random.random() < 0.5}
+    statuses = (200,)
+    if random.random() < 0.4:
+        name, value, statuses = random.choice([
+            ("model", "other", (404,)), ("model", 1, (400,)), ("prompt", [], (400,)), ("prompt", [[1], "a"], (400,)),
+            ("n", 17, (400,)), ("max_tokens", 1e3, (400,)), ("temperature", -1, (400,)), ("logprobs", 6, (400,)),
+            ("seed", 2**64, (400,)), ("stop", {}, (400,)), ("stream", "yes", (400,)), ("suffix", "a", (400,)),
+            ("prediction", {}, (400,)), ("no_such", None, (400,)), ("stream_options", [1], (400,))])
+        members[name] = value
+    return _with_body(random, "/v1/completions", _json(random, **members), statuses)
 
 
 def _cancel(random):
@@ -158,10 +192,11 @@ FAULTS = []
 
 def broken(random):
     """A request with one fault."""
-    request = Request() if random.random() < 0.5 else _with_body(
-        random, "/cancel", _json(random, job_id="a"), (202,))
+    request = random.choice([
+        Request(), Request(target="/v1/models"),
+        _with_body(random, "/cancel", _json(random, job_id="a"), (202,)), _completion(random)])
     name, statuses, function = random.choice(FAULTS)
-    request.statuses, request.after = statuses, CLOSED
+    request.statuses, request.after, request.is_broken = statuses, CLOSED, True
     function(request, random)
     return name, request
 
@@ -281,7 +316,7 @@ def long_fields(request, random):
 @_fault(413)
 def long_body(request, random):
     request.drop("Content-Length").drop("Transfer-Encoding").drop("Content-Type")
-    request.method, request.target = "POST", random.choice(["/cancel", "/execute"])
+    request.method, request.target = "POST", random.choice(["/cancel", *JOB_PATHS])
     request.put("Content-Type", " application/json").put("Content-Length", f" {random.choice([3, 9, 20]) * 10**6}")
     request.body = b" " * random.choice([0, 10, 3_000_000])
 

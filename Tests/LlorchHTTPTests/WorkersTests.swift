@@ -193,6 +193,32 @@ import Testing
         }
     }
 
+    /// A job that runs, for its client and on its worker, makes no answer about the server wait.
+    @Test func aRunningJobMakesNoQuestionWait() async throws {
+        try await Harness.run([{ _ in .holding }]) { harness in
+            try await StreamingClient.post(
+                "/execute", Harness.job("a"), port: harness.port
+            ) { job in
+                #expect(try await job.event()?.name == "started")
+                #expect(try await job.event()?.name == "token")
+                let asked = harness.shim.queue.messageCount
+                try await StreamingClient.get("/health", port: harness.port) { client in
+                    _ = try await client.plainBody()
+                    for path in ["/health", "/metrics", "/livez", "/openapi.json", "/"] {
+                        for _ in 0..<10 {
+                            try await client.get(path)
+                            #expect(client.status == 200, "\(path)")
+                            _ = try await client.plainBody()
+                        }
+                    }
+                }
+                #expect(harness.shim.queue.messageCount == asked)
+                harness.workers[0].release("a")
+                #expect(try await job.rest().last?.name == "end")
+            }
+        }
+    }
+
     // MARK: - Shutdown
 
     @Test func streamsEndBeforeTheServer() async throws {

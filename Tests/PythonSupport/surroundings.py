@@ -4,6 +4,7 @@ Namespaces need root or permission for unprivileged ones; where that is missing,
 """
 # SPDX-License-Identifier: Apache-2.0
 
+import os
 import pathlib
 import shlex
 import shutil
@@ -39,7 +40,8 @@ __attribute__((constructor)) static void move(void) {
 
 
 def tool(name, package):
-    path = shutil.which(name)
+    # Where Debian has servers, which is in root's PATH only.
+    path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     assert path, f"{name} is not there: apt-get install {package}"
     return path
 

@@ -1,11 +1,12 @@
 """The part of scripts/demo that talks: one job over ZeroMQ while the shim still builds, the same over HTTP, and a
-clean end. With --kill a worker is killed in the middle of a third.
+clean end. With --kill a worker is killed in the middle of a third; with --page the end waits for Ctrl-C.
 
-Run by scripts/demo, which has built the worker: python Tools/demo --began SECONDS [--kill]
+Run by scripts/demo, which has built the worker: python Tools/demo --began SECONDS [--kill] [--page]
 """
 # SPDX-License-Identifier: Apache-2.0
 
 import argparse
+import contextlib
 import pathlib
 import signal
 import sys
@@ -57,6 +58,17 @@ def show_a_kill(folder, programs, shim, url, first, events):
     wait_for_health(shim, url, workers=2)
 
 
+def wait_for_the_end(programs):
+    """Until Ctrl-C, or until a program ends by itself, which is a failure."""
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            for program in programs:
+                program.check()
+            time.sleep(0.5)  # between two looks
+    # The terminal gives Ctrl-C to the programs too; another one ends this script at once.
+    print(flush=True)
+
+
 class Clock:
     """Seconds since scripts/demo began, as the first text sees them."""
 
@@ -104,6 +116,13 @@ def demonstrate(folder, programs, builds, options):
         heading("A longer job, and then the same with kill -9 in mid-sentence")
         show_a_kill(folder, programs, shim, url, worker, events)
 
+    heading("The page for browsers")
+    if options.page:
+        good(f"open {url}/ in a browser; Ctrl-C ends the server and its workers")
+        wait_for_the_end(programs)
+    else:
+        note(f"it is at {url}/ while the server runs: scripts/demo --page keeps it running")
+
     heading("The end (SIGTERM)")
     shim.stop()
     for program in programs:
@@ -116,6 +135,7 @@ def parse():
     parser.add_argument("--began", type=float, required=True, metavar="SECONDS",
                         help="when scripts/demo began, in seconds since 1970")
     parser.add_argument("--kill", action="store_true")
+    parser.add_argument("--page", action="store_true")
     return parser.parse_args()
 
 
@@ -147,6 +167,7 @@ def main():
                 build.stop()
     print(f"""
 {BOLD}What next{PLAIN}
+  scripts/demo --page                          the page for browsers, until Ctrl-C
   .build/release/llorch-worker generate --prompt "JULIET:" --temperature 0.8
   .build/release/llorch-worker --help          with a model of your own: --model DIRECTORY
   examples/README.md                           a client in nine lines

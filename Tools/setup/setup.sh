@@ -101,6 +101,33 @@ need_aarch64() {
   if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
 }
 
+# The browser in which Tests/EndToEndTests/test_page.py uses the page.
+need_chromium() {
+  local -a missing=()
+  command -v chromium >/dev/null || missing+=(chromium)
+  command -v chromedriver >/dev/null || missing+=(chromium-driver)
+  if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
+}
+
+# What stands before a shim and watches it in Tests/EndToEndTests: test_proxies.py, test_monitoring.py.
+need_servers() {
+  local -a missing=()
+  local PATH=$PATH:/usr/sbin
+  command -v nginx >/dev/null || missing+=(nginx-light)
+  command -v haproxy >/dev/null || missing+=(haproxy)
+  command -v caddy >/dev/null || missing+=(caddy)
+  command -v promtool >/dev/null || missing+=(prometheus)
+  command -v curl >/dev/null || missing+=(curl)
+  command -v openssl >/dev/null || missing+=(openssl)
+  if ((${#missing[@]})); then
+    install_packages "${missing[@]}"
+    # The tests start servers of their own.
+    if [[ -d /run/systemd/system ]]; then
+      note "Debian starts what it installs; to end it: systemctl disable --now nginx haproxy caddy prometheus"
+    fi
+  fi
+}
+
 need_swift() {
   local version
   command -v swift >/dev/null ||
@@ -123,6 +150,10 @@ need_python() {
   if [[ $wanted == requirements-test.txt ]]; then need_torch; fi
   quietly "$python" -m pip install --disable-pip-version-check --requirement "$file" ||
     fail "pip could not install $file into $venv"
+  if [[ $wanted == requirements-test.txt ]]; then
+    quietly "$python" -m pip install --disable-pip-version-check --no-deps \
+      --requirement "${file%.txt}-alone.txt" || fail "pip could not install ${file%.txt}-alone.txt into $venv"
+  fi
   cat "$root"/Tools/setup/requirements*.txt >"$stamp"
 }
 

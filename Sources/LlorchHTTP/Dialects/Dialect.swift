@@ -1,11 +1,9 @@
-// What differs between one HTTP interface and another: how a request names a job, how the answer's events look,
-// and how errors look. The route that all of them share: JobRoute.swift.
+// What differs between one HTTP interface and another that answers a request with one job's events: how the
+// request names a job, and how the events look. The route of such an interface: JobRoute.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 package import HTTPTypes
-package import HummingbirdCore
 package import LlorchProtocol
-import NIOCore
 
 /// What a client asks for in one request.
 package struct JobRequest: Sendable {
@@ -20,7 +18,7 @@ package struct JobRequest: Sendable {
 }
 
 /// One way of speaking about jobs over HTTP; streams and queue know none.
-package protocol Dialect: Sendable {
+package protocol Dialect: RefusalStyle {
     /// Reads a request; `body` is all of it.
     func jobRequest(headers: HTTPFields, body: [UInt8]) throws(Refusal) -> JobRequest
 
@@ -29,18 +27,4 @@ package protocol Dialect: Sendable {
 
     /// Headers of an answer that streams.
     var streamHeaders: HTTPFields { get }
-
-    /// The JSON by which a refusal is told.
-    func body(of refusal: Refusal) -> [UInt8]
-}
-
-extension Dialect {
-    /// The answer to a request that is refused.
-    package func response(to refusal: Refusal) -> Response {
-        var headers: HTTPFields = [.contentType: "application/json"]
-        headers.append(contentsOf: refusal.headers)
-        return Response(
-            status: refusal.status, headers: headers,
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: body(of: refusal))))
-    }
 }

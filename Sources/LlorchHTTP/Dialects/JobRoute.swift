@@ -1,12 +1,10 @@
-// A request for a job, in any dialect: the body becomes a job, the job's events a stream. The status is decided
+// A request for one job, in any dialect: the body becomes a job, the job's events a stream. The status is decided
 // before the first byte; bytes between the threads: ResponseStream.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
 package import HummingbirdCore
 import LlorchProtocol
-import LlorchQueue
-import LlorchSystem
 import Logging
 import NIOCore
 
@@ -15,9 +13,6 @@ package struct JobRoute: Sendable {
     let dialect: any Dialect
     let queue: QueueService
     let timing: ResponseStream.Timing
-
-    /// A worker gives up a job of a shim that has not asked for it for this long.
-    private static let leaseMilliseconds: UInt32 = 15_000
 
     package init(
         _ dialect: any Dialect, queue: QueueService, timing: ResponseStream.Timing
@@ -32,83 +27,47 @@ package struct JobRoute: Sendable {
     ) async throws -> Response {
         let body = try await request.jsonBody(context)
         var asked = try dialect.jobRequest(headers: request.headers, body: body)
-        asked.job.leaseMilliseconds = Self.leaseMilliseconds
-        asked.job.correlationID = context.correlationID
         // A client that comes back need not know the seed that was chosen.
         if asked.lastEventID == nil {
             asked.job.seed = asked.job.seed ?? GenerationJob.drawnSeed()
-            if let refusal = whyNoWorker() { throw Refusal(refusal) }
+            try ClientJobs.requireWorker(queue.serving.snapshot())
         }
-
-        let jobID = asked.job.id
-        let stream = ResponseStream(
-            framer: dialect.framer(for: asked), timing: timing, clock: MonotonicClock.now,
-            close: { [channel = context.channel] in channel.close(promise: nil) })
-        let client = ClientPresence(channel: context.channel)
-        client.onGone { [queue] in queue.abandon(jobID, stream) }
-        if let lastEventID = asked.lastEventID {
-            queue.resume(asked.job, stream, lastEventID: lastEventID)
-        } else {
-            queue.submit(asked.job, stream)
-        }
-        do {
-            if case .refused(let failure) = try await stream.opening() {
-                client.forget()
-                throw Refusal(failure)
-            }
-        } catch let refusal as Refusal {
-            throw refusal
-        } catch {
-            client.forget()
-            queue.abandon(jobID, stream)
-            throw error
-        }
+        let jobs = ClientJobs(
+            submitting: [(asked, dialect.framer(for: asked))], to: queue, timing: timing,
+            for: context)
+        try await jobs.waitForOpening()
         context.logger.info(
             "stream opens",
             metadata: [
-                "job_id": "\(jobID)",
+                "job_id": "\(asked.job.id)",
                 "seed": "\(asked.job.seed.map { "\($0)" } ?? "chosen before")",
             ])
         return Response(
             status: .ok, headers: dialect.streamHeaders,
-            body: self.body(of: stream, jobID, client, context))
-    }
-
-    /// A job is not taken while nobody could run it.
-    private func whyNoWorker() -> JobFailure? {
-        switch queue.serving.snapshot().state {
-        case .idle, .busy, .stalled:
-            nil
-        case .loading:
-            JobFailure(.workerLost, "the worker is loading its model; try again soon")
-        case .draining:
-            JobFailure(.draining, "every worker is leaving; try again soon")
-        case .noWorker, .lost:
-            JobFailure(.workerLost, "no worker is connected; start one or try again later")
-        }
+            body: self.body(of: jobs, asked.job.id, context))
     }
 
     private func body(
-        of stream: ResponseStream, _ jobID: String, _ client: ClientPresence,
-        _ context: RequestContext
+        of jobs: ClientJobs, _ jobID: String, _ context: RequestContext
     ) -> ResponseBody {
         ResponseBody { [queue] writer in
             queue.metrics.streamOpened()
             defer { queue.metrics.streamClosed() }
             var total = 0
             do {
-                while let bytes = try await stream.next() {
-                    total += bytes.count
-                    try await writer.write(ByteBuffer(bytes: bytes))
+                for stream in jobs.streams {
+                    while let bytes = try await stream.next() {
+                        total += bytes.count
+                        try await writer.write(ByteBuffer(bytes: bytes))
+                    }
                 }
-                client.forget()
+                jobs.finish()
                 try await writer.finish(nil)
                 context.logger.info(
                     "stream ends",
                     metadata: ["job_id": "\(jobID)", "bytes": "\(total)"])
             } catch {
-                client.forget()
-                queue.abandon(jobID, stream)
+                jobs.giveUp()
                 context.logger.notice(
                     "stream cut",
                     metadata: ["job_id": "\(jobID)", "bytes": "\(total)"])

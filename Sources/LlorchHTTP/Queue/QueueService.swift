@@ -116,9 +116,11 @@ package final class QueueService: Service, Sendable {
         send(.cancel(jobID))
     }
 
-    /// Ends the job of a response that nobody reads any more.
-    package func abandon(_ jobID: String, _ stream: ResponseStream) {
-        stream.drop()
+    /// Ends the job of a response that nobody reads any more, and by default the connection of the response.
+    package func abandon(
+        _ jobID: String, _ stream: ResponseStream, closingConnection: Bool = true
+    ) {
+        stream.drop(closingConnection: closingConnection)
         send(.abandon(jobID, stream))
     }
 

@@ -17,12 +17,13 @@ final class Connection: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
-    /// The whole answer to a request that no route sees.
-    typealias Answer = @Sendable (Refusal) -> (HTTPResponseHead, ByteBuffer)
+    /// The whole answer to a request that no route sees, with the request's target if it is known.
+    typealias Answer = @Sendable (Refusal, String?) -> (HTTPResponseHead, ByteBuffer)
 
     /// One request and its answer.
     struct Exchange {
         let isHead: Bool
+        let target: String
         let minorVersion: Int
         var wantsClose: Bool
         var awaitsContinue: Bool
@@ -144,13 +145,14 @@ final class Connection: ChannelDuplexHandler, RemovableChannelHandler {
             let head = try RequestHeadRules.checked(head)
             phase = .exchange(
                 Exchange(
-                    isHead: head.method == .HEAD, minorVersion: head.version.minor,
+                    isHead: head.method == .HEAD, target: head.uri,
+                    minorVersion: head.version.minor,
                     wantsClose: RequestHeadRules.wantsClose(head),
                     awaitsContinue: RequestHeadRules.awaitsContinue(head)))
             expire(in: limits.bodyTime)
             context.fireChannelRead(wrapInboundOut(.head(head)))
         } catch {
-            refuse(error, isHead: head.method == .HEAD, context)
+            refuse(error, isHead: head.method == .HEAD, target: head.uri, context)
         }
     }
 
@@ -232,7 +234,7 @@ final class Connection: ChannelDuplexHandler, RemovableChannelHandler {
             parkedError = parkedError ?? error
         case .exchange(let exchange):
             if exchange.isAnswerBegun { return }
-            refuse(refusal(for: error), isHead: exchange.isHead, context)
+            refuse(refusal(for: error), isHead: exchange.isHead, target: exchange.target, context)
             context.fireErrorCaught(RequestAborted())
         }
     }
@@ -289,7 +291,7 @@ final class Connection: ChannelDuplexHandler, RemovableChannelHandler {
         switch phase {
         case .idle: refuse(refusal, context)
         case .exchange(let exchange) where !exchange.isRequestComplete && !exchange.isAnswerBegun:
-            refuse(refusal, isHead: exchange.isHead, context)
+            refuse(refusal, isHead: exchange.isHead, target: exchange.target, context)
             context.fireErrorCaught(RequestAborted())
         case .exchange, .lingering: break
         }
@@ -376,9 +378,10 @@ final class Connection: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Answers in place of a route, and ends the connection.
     private func refuse(
-        _ refusal: Refusal, isHead: Bool = false, _ context: ChannelHandlerContext
+        _ refusal: Refusal, isHead: Bool = false, target: String? = nil,
+        _ context: ChannelHandlerContext
     ) {
-        var (head, body) = answer(refusal)
+        var (head, body) = answer(refusal, target)
         head.headers.replaceOrAdd(name: "connection", value: "close")
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         if !isHead { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }

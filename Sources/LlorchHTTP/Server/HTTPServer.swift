@@ -14,8 +14,8 @@ import ServiceLifecycle
 /// Listens, answers, and closes each connection after its last response at the shutdown.
 package struct HTTPServer: Service, CustomStringConvertible {
     package typealias Respond = @Sendable (Request, any Channel) async throws -> Response
-    /// The answer to a request that is no valid HTTP, as headers and body.
-    package typealias Refuse = @Sendable (Refusal) -> (HTTPFields, [UInt8])
+    /// The answer to a request that is no valid HTTP, as headers and body; with the request's target if it is known.
+    package typealias Refuse = @Sendable (Refusal, String?) -> (HTTPFields, [UInt8])
 
     /// Where the server listens, and its limits.
     package struct Options: Sendable {
@@ -71,7 +71,9 @@ package struct HTTPServer: Service, CustomStringConvertible {
         let date = HTTPDate()
         let connections = Connections(
             limits: options.limits,
-            answer: { [refuse] refusal in Self.answer(refusal, refuse, date) },
+            answer: { [refuse] refusal, target in
+                Self.answer(refusal, target, refuse, date)
+            },
             responder: { [respond, logger] request, writer, channel in
                 var response: Response
                 do {
@@ -106,9 +108,9 @@ package struct HTTPServer: Service, CustomStringConvertible {
     }
 
     private static func answer(
-        _ refusal: Refusal, _ refuse: Refuse, _ date: HTTPDate
+        _ refusal: Refusal, _ target: String?, _ refuse: Refuse, _ date: HTTPDate
     ) -> (HTTPResponseHead, ByteBuffer) {
-        let (fields, body) = refuse(refusal)
+        let (fields, body) = refuse(refusal, target)
         var headers = HTTPHeaders()
         for field in fields { headers.add(name: field.name.rawName, value: field.value) }
         headers.add(name: "content-length", value: "\(body.count)")

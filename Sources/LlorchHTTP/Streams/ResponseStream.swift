@@ -152,8 +152,8 @@ package final class ResponseStream: Sendable {
 
     // MARK: - Any thread
 
-    /// Closes the connection before the response is complete.
-    package func drop() {
+    /// Says no more before the response is complete; by default this closes the connection.
+    package func drop(closingConnection: Bool = true) {
         let isFirst = state.withLock { state in
             defer {
                 state.isDropped = true
@@ -165,7 +165,7 @@ package final class ResponseStream: Sendable {
         }
         guard isFirst else { return }
         signalSource.finish()
-        close()
+        if closingConnection { close() }
     }
 
     // MARK: - The response

@@ -8,6 +8,9 @@ import LlorchJSON
 package struct ExecuteRequest: Sendable, Hashable {
     package var job: GenerationJob
 
+    /// The members that are read; others are ignored.
+    package static var memberNames: Set<String> { JobFields.sharedNames }
+
     /// Reads and validates a body; deadline and correlation id come from headers, not from the body.
     package init(parsing bytes: Span<UInt8>) throws(WireError) {
         var reader = FieldReader(try httpObject(bytes))
@@ -48,10 +51,13 @@ package struct CancelRequest: Sendable, Hashable {
     }
 }
 
-private func httpObject(_ bytes: Span<UInt8>) throws(WireError) -> JSONObject {
+/// The object that a body is.
+func httpObject(
+    _ bytes: Span<UInt8>, limits: StrictJSON.Limits = .http
+) throws(WireError) -> JSONObject {
     let value: JSONValue
     do {
-        value = try StrictJSON.parse(bytes, limits: .http)
+        value = try StrictJSON.parse(bytes, limits: limits)
     } catch {
         throw WireError(http: error)
     }

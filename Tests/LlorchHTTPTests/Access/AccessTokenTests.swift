@@ -61,9 +61,10 @@ import Testing
 
     @Test(arguments: [
         ("/execute", HTTPRequest.Method.post), ("/execute", .get), ("/cancel", .post),
-        ("/cancel/a", .post), ("/metrics", .get), ("/health/", .get), ("/", .get),
+        ("/cancel/a", .post), ("/metrics", .get), ("/health/", .get), ("/page", .get),
+        ("/page/nothing.js", .get),
     ])
-    func everyPathButThoseOfWatchersIsGuarded(
+    func everyPathButThoseOfWatchersAndThePageIsGuarded(
         path: String, method: HTTPRequest.Method
     ) async throws {
         #expect(try await statuses(of: [nil], path: path, method: method) == [401])

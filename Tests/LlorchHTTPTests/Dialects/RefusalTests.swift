@@ -238,7 +238,10 @@ import Testing
 
     @Test func pathsAndMethods() async throws {
         try await withRouter { client in
-            for path in ["/", "/execute/", "/health/", "/Health", "/cancel/", "/cancel/a/b", "/x"] {
+            for path in [
+                "/page", "/page/", "/execute/", "/health/", "/Health", "/cancel/", "/cancel/a/b",
+                "/x",
+            ] {
                 let response = try await client.execute(uri: path, method: .get)
                 #expect(response.status == .notFound, "\(path)")
                 #expect(response.body.readableBytes == 0)

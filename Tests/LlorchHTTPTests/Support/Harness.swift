@@ -26,6 +26,7 @@ struct Harness: Sendable {
         var drainTimeout: Duration?
         var timing = ResponseStream.Timing()
         var allowedHosts: [String] = []
+        var allowedOrigins: [AllowedOrigin] = []
         var token: AccessToken?
         var connections = ConnectionLimits()
         var maximumConnections: Int?
@@ -35,6 +36,7 @@ struct Harness: Sendable {
             if let silence { options.queue.dispatcher.silence = silence }
             if let workerPatience { options.queue.workerPatience = workerPatience }
             options.allowedHosts = allowedHosts
+            options.allowedOrigins = allowedOrigins
             options.token = token
             options.timing = timing
             options.connections = connections

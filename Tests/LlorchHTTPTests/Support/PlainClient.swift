@@ -50,7 +50,7 @@ struct PlainClient: Sendable {
         }
     }
 
-    private static func parse(_ answer: ByteBuffer) throws -> PlainResponse {
+    static func parse(_ answer: ByteBuffer) throws -> PlainResponse {
         let bytes = Array(answer.readableBytesView)
         let end = try #require(
             bytes.indices.first { bytes[$0...].starts(with: "\r\n\r\n".utf8) },

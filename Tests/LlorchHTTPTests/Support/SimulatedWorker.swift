@@ -21,6 +21,17 @@ struct Script: Sendable {
     var ending = Ending.end
     /// False: a failure is the only event, as of a job that cannot begin.
     var starts = true
+    /// Of the tokens of each piece; a piece without them has one token.
+    var logProbabilities: [[TokenLogProbability]] = []
+    var endMark: TokenLogProbability?
+    var stopReason = StopReason.maximumTokens
+
+    fileprivate var tokenCount: Int {
+        pieces.indices.reduce(0) { sum, place in
+            let entries = logProbabilities.indices.contains(place) ? logProbabilities[place] : []
+            return sum + max(1, entries.count)
+        }
+    }
 
     static func refusing(_ failure: JobFailure) -> Script {
         Script(pieces: [], ending: .fail(failure), starts: false)
@@ -213,9 +224,16 @@ private struct Desk {
                 promptTokens: 1, queuedMilliseconds: 0)
             say(.job(reference, .started(started)))
         }
-        for (index, text) in script.pieces.enumerated() where index >= job.resumeIDs.count {
-            let piece = TokenEvent.TokenPiece(text: text, ids: [UInt32(index)], index: index)
-            say(.job(reference, .token(piece)))
+        var index = 0
+        for (place, text) in script.pieces.enumerated() {
+            let entries =
+                script.logProbabilities.indices.contains(place)
+                ? script.logProbabilities[place] : []
+            let ids = entries.isEmpty ? [UInt32(place)] : entries.map(\.id)
+            let piece = TokenEvent.TokenPiece(
+                text: text, ids: ids, index: index, logProbabilities: entries)
+            if index >= job.resumeIDs.count { say(.job(reference, .token(piece))) }
+            index += ids.count
         }
         switch script.ending {
         case .hold: break
@@ -229,8 +247,9 @@ private struct Desk {
     mutating func finish(_ jobID: String) {
         guard let (reference, _, script) = held.removeValue(forKey: jobID) else { return }
         let end = TokenEvent.End(
-            tokensOut: script.pieces.count, decodeTimeMilliseconds: 1,
-            stopReason: .maximumTokens, promptTokens: 1, prefillMilliseconds: 1)
+            tokensOut: script.tokenCount, decodeTimeMilliseconds: 1,
+            stopReason: script.stopReason, promptTokens: 1, prefillMilliseconds: 1,
+            endMark: script.endMark)
         say(.job(reference, .end(end)))
     }
 

@@ -1,0 +1,66 @@
+"""A TCP proxy in front of the server that cuts connections: once, after so many bytes of an event stream."""
+# SPDX-License-Identifier: Apache-2.0
+
+import contextlib
+import socket
+import struct
+import threading
+
+from PythonSupport.ports import free_ports
+
+
+class CuttingProxy:
+    def __init__(self, target):
+        self.target = target
+        (self.port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.cuts = 0
+        self._limit, self._then = None, None
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self._listener.close()
+
+    def cut_after(self, count, then=lambda: None):
+        """Cuts the next event stream after that many bytes, and calls `then` before the client can know."""
+        self._limit, self._then = count, then
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        try:
+            server = socket.create_connection(("127.0.0.1", self.target))
+        except OSError:
+            client.close()
+            return
+        threading.Thread(target=self._copy, args=(client, server), daemon=True).start()
+        count = 0
+        with contextlib.suppress(OSError):
+            while data := server.recv(1024):
+                is_stream = count or b"text/event-stream" in data
+                count += len(data) if is_stream else 0
+                if self._limit is not None and count > self._limit:
+                    self._limit = None
+                    self._then()
+                    self.cuts += 1
+                    # A reset, as a lost connection gives.
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    break
+                client.sendall(data)
+        for end in (client, server):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    @staticmethod
+    def _copy(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
