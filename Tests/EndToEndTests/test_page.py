@@ -27,6 +27,7 @@ HALVES = "writes half characters"
 STOPPED = "is stopped by a sequence"
 SCRIPTS = {
     LONG: tokens("one ", "two ", "three "),
+    HOSTILE: [end(0)],
     MARKUP: [*tokens("a ", HOSTILE, HOSTILE), end(3)],
     # A piece of two whole tokens, and one whose tokens are no characters by themselves.
     HALVES: [*tokens((" two tokens", [b" two", b" tokens"]), ("é", [b"\xc3", b"\xa9"])), end(4)],
@@ -269,6 +270,8 @@ def test_pieces_with_several_tokens(browser, scripted):
 
 def test_the_token_is_asked_for(browser, scripted):
     browser.open(scripted.url)
+    browser.script("sessionStorage.clear()")  # of the tests before
+    browser.open(scripted.url)
     browser.until(lambda: browser.text("numbers-note") == "the numbers need the token", "the note")
     browser.fill(prompt=MARKUP)
     browser.run()
@@ -328,11 +331,11 @@ def test_no_worker_and_no_server(browser, lone_server):
     browser.until_status("no worker is connected", "Try again in 1 second.")
     browser.until(lambda: "no worker serves" in browser.text("serving"), "the state")
     assert "Start one" in browser.text("no-workers")
-    proxy.target = 1  # where nobody listens
+    proxy.go_away()
     browser.run()
     browser.until_status("The server cannot be reached.")
     browser.until(lambda: browser.text("serving") == "the server does not answer", "the state")
-    proxy.target = lone_server.port
+    proxy.come_back()
     browser.until(lambda: "no worker serves" in browser.text("serving"), "the state")
     proxy.close()
 
