@@ -14,6 +14,7 @@ class CuttingProxy:
         (self.port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.cuts = 0
+        self.sent = b""  # all that clients have sent
         self._limit, self._then = None, None
         self._is_away, self._clients = False, []
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -73,10 +74,10 @@ class CuttingProxy:
             end.shutdown(socket.SHUT_RDWR)
         end.close()
 
-    @staticmethod
-    def _copy(source, target):
+    def _copy(self, source, target):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                self.sent += data
                 target.sendall(data)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
