@@ -1,5 +1,5 @@
 // How likely a token was, and which others were likelier, by the model alone: before temperature, penalty and filters.
-// Computing it: LlorchEngine/Sampling/LogProbabilities.swift.
+// Computing it: LlorchEngine/Generation/LogProbabilities.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 /// One token of an answer with its log-probability.

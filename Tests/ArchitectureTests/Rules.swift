@@ -28,7 +28,7 @@ enum Rules {
         "LlorchEngine/ModelFile": ["LlorchJSON", "LlorchSystem"],
         "LlorchEngine/Tokenizer": ["LlorchJSON", "LlorchProtocol", "LlorchSystem"],
         "LlorchEngine/Generation": ["LlorchProtocol", "LlorchSystem"],
-        // exp(3) and log(3): perplexities are compared with those of other programs, never token by token.
+        // exp(3): a perplexity is no result that must be the same on every machine.
         "LlorchEngine/Measurement": ["LlorchProtocol", "LlorchSystem", "Glibc"],
         "LlorchQueue/ZMQ": ["CZMQ", "Glibc", "LlorchSystem"],
         "LlorchQueue/Addresses": ["LlorchSystem"],

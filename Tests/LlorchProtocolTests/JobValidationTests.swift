@@ -37,6 +37,8 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
         #expect(job.sampling == .default)
         #expect(job.seed == nil)
         #expect(!job.specialTokens)
+        #expect(!job.echo)
+        #expect(job.logProbabilities == nil)
         #expect(job.stopSequences.isEmpty)
     }
 
@@ -45,8 +47,10 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
         let job = try accepted(
             #""max_tokens":16,"temperature":0.5,"seed":18446744073709551615,"top_p":0.9,"#
                 + #""top_k":4294967295,"repetition_penalty":1.5,"stop":["a","é"],"min_p":0.25,"#
-                + #""special_tokens":true"#)
+                + #""special_tokens":true,"echo":true,"logprobs":5"#)
         #expect(job.maximumTokens == 16)
+        #expect(job.echo)
+        #expect(job.logProbabilities == 5)
         #expect(job.sampling.temperature == 0.5)
         #expect(job.seed == .max)
         #expect(job.sampling.topP == 0.9)
@@ -66,7 +70,8 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
             #""repetition_penalty":0"#, #""repetition_penalty":2"#, #""seed":0"#, #""seed":null"#,
             #""max_tokens":null,"temperature":null,"top_p":null,"top_k":null,"min_p":null"#,
             #""repetition_penalty":null,"stop":null"#, #""stop":[]"#, #""stop":["a","b","c","d"]"#,
-            #""top_k":0"#,
+            #""top_k":0"#, #""logprobs":0"#, #""logprobs":10"#, #""logprobs":null,"echo":null"#,
+            #""echo":true,"max_tokens":0"#, #""prompt_ids":null"#,
             #""nonsense":{"deep":[[[1]]]}"#, #""deadline_ms":"ignored over HTTP""#,
             #""resume_ids":"ignored over HTTP","x_trace":1"#,
         ])
@@ -139,6 +144,17 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
                 "stop sequence 0 must be at most 100 characters (got 102)", nil
             ),
             (
+                #""max_tokens":2049,"echo":true"#, "range(0..=2048)",
+                "max_tokens must be at most 2048 (got 2049)", "2049"
+            ),
+            (
+                #""logprobs":11"#, "range(0..=10)", "logprobs must be at most 10 (got 11)", "11"
+            ),
+            (
+                #""prompt_ids":[1]"#, "conflicts(prompt)",
+                "prompt_ids must not be there together with prompt; send one of them", nil
+            ),
+            (
                 #""min_p":-1e-45"#, "range(0.0..=1.0)",
                 "min_p must be at least 0.0 (got -0.000000000000000000000000000000000000000000001)",
                 "-0.000000000000000000000000000000000000000000001"
@@ -177,7 +193,8 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
         #expect(family.unicodeScalars.count == 7)
         let longest = text(4681, of: family) + "x"
         let body = #"{"job_id":" ","prompt":""# + longest
-        #expect(try ExecuteRequest(parsing: Array((body + #""}"#).utf8)).job.prompt == longest)
+        #expect(
+            try ExecuteRequest(parsing: Array((body + #""}"#).utf8)).job.prompt == .text(longest))
         #expect(
             try refusal(body + #"x"}"#).failure.errors == [
                 FieldError(
@@ -262,7 +279,10 @@ private func text(_ count: Int, of scalar: String = "x") -> String {
             #"{"job_id":"j","prompt":"p","top_k":-1}"#, #"{"job_id":"j","prompt":"p","top_k":1.5}"#,
             #"{"job_id":"j","prompt":"p","seed":-1}"#, #"{"job_id":"j","prompt":"p","seed":-0}"#,
             #"{"job_id":"j","prompt":"p","seed":18446744073709551616}"#,
-            #"{"job_id":"j","prompt":null}"#,
+            #"{"job_id":"j","prompt":null}"#, #"{"job_id":"j","prompt_ids":[-1]}"#,
+            #"{"job_id":"j","prompt_ids":"1,2"}"#, #"{"job_id":"j","prompt_ids":[1.5]}"#,
+            #"{"job_id":"j","prompt":"p","logprobs":true}"#,
+            #"{"job_id":"j","prompt":"p","echo":1}"#,
             #"{"job_id":"j","prompt":"p","stop":"a"}"#,
             #"{"job_id":"j","prompt":"p","stop":[null]}"#,
             #"{"job_id":"j","prompt":"p","stop":["a",1]}"#,

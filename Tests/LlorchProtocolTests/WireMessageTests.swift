@@ -143,8 +143,8 @@ private func event(_ text: String) throws(WireError) -> WorkerEvent {
     @Test("the largest valid job fits a message, the longest cancel a control message")
     func sizes() throws {
         let id = String(repeating: "\u{1}", count: JobValidation.jobIDBytes)
-        let job = GenerationJob(
-            id: id, prompt: String(repeating: "\u{1}", count: 32_768),
+        var job = GenerationJob(
+            id: id, prompt: .text(String(repeating: "\u{1}", count: 32_768)),
             stopSequences: Array(repeating: String(repeating: "\u{1}", count: 100), count: 4),
             seed: .max, deadlineMilliseconds: .max, leaseMilliseconds: .max,
             resumeIDs: Array(repeating: .max, count: 2048),
@@ -152,6 +152,13 @@ private func event(_ text: String) throws(WireError) -> WorkerEvent {
         let largest = DispatcherMessage.job(job, attempt: .max)
         #expect(largest.serialized().count < 1 << 20)
         #expect(try DispatcherMessage(parsing: largest.serialized()) == largest)
+        job.prompt = .ids(Array(repeating: .max, count: 16_384))
+        job.echo = true
+        job.logProbabilities = 10
+        job.resumeIDs = Array(repeating: .max, count: 16_384 + 2_048)
+        let longest = DispatcherMessage.job(job, attempt: .max)
+        #expect(longest.serialized().count < 1 << 20)
+        #expect(try DispatcherMessage(parsing: longest.serialized()) == longest)
         let cancel = DispatcherMessage.cancel(JobReference(jobID: id, attempt: .max))
         #expect(cancel.serialized().count < 16_384)
     }

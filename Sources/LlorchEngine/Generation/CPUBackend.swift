@@ -85,6 +85,7 @@ package struct CPUBackend: InferenceBackend, ~Copyable {
             prefill(chunk, rest: rest, layer: layer)
         case .scoring(let chunk, let rest, let positions):
             score(positions, of: chunk, rest: rest)
+            return .working
         case .decoding(let layer):
             decode(layer: layer)
         }

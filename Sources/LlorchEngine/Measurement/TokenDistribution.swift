@@ -32,7 +32,7 @@ struct TokenDistribution: ~Copyable {
         self.best = best
         self.sum = sum
         // Logits that are no numbers have no logarithm; their log-probabilities are no numbers either.
-        shift = sum.isNormal ? LogProbabilities.shift(greatest: maximum, sum: sum) : .nan
+        shift = sum.isNormal ? LogSoftmax.shift(greatest: maximum, sum: sum) : .nan
     }
 
     /// Returns their sum.
@@ -40,7 +40,7 @@ struct TokenDistribution: ~Copyable {
         of logits: Span<Float>, less maximum: Float, into matrix: inout Matrix, kernels: Kernels
     ) -> Double {
         var row = matrix.mutableRow(0)
-        return LogProbabilities.sumOfExponentials(
+        return LogSoftmax.sumOfExponentials(
             of: logits, less: maximum, into: &row, kernels: kernels)
     }
 

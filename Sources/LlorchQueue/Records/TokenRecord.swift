@@ -31,7 +31,8 @@ package struct TokenRecord: Sendable, Hashable {
     /// Bytes of memory that the record takes: the room of its arrays, whether it is used or kept for more, and
     /// for each array at most 48 bytes of its header and the allocator's.
     package var bytes: Int {
-        4 * 48 + MemoryLayout<TokenID>.stride * ids.capacity + text.capacity
+        (logProbabilities.isEmpty ? 3 : 4) * 48 + MemoryLayout<TokenID>.stride * ids.capacity
+            + text.capacity
             + MemoryLayout<End>.stride * ends.capacity + logProbabilityBytes
             + MemoryLayout<TokenLogProbability>.stride
             * (logProbabilities.capacity - logProbabilities.count)

@@ -186,7 +186,7 @@ import Testing
         #expect((20..<30).allSatisfy { table.record(of: "j\($0)") != nil })
         limits.bytes = 10_000
         table = StreamTable(limits: limits, now: .zero)
-        fill(5, prompt: String(repeating: "x", count: 4_000), leaving: 5)
+        fill(5, prompt: .text(String(repeating: "x", count: 4_000)), leaving: 5)
         #expect(table.recordCount == 2)
         #expect(table.record(of: "j4") != nil)
     }

@@ -10,7 +10,8 @@ import Testing
 @Suite struct TokenRecordTests {
     /// Pieces of random lengths, one after another from `first` on.
     private func randomPieces(
-        _ count: Int, from first: Int, tokens: ClosedRange<Int>, _ random: inout SplitMix
+        _ count: Int, from first: Int, tokens: ClosedRange<Int>, alternatives: Int? = nil,
+        _ random: inout SplitMix
     ) -> [TokenEvent.TokenPiece] {
         var index = first
         return (0..<count).map { _ in
@@ -18,15 +19,28 @@ import Testing
                 TokenID.random(in: 0..<50_257, using: &random)
             }
             defer { index += ids.count }
-            return .init(text: ids.map { "é\($0) " }.joined(), ids: ids, index: index)
+            return .init(
+                text: ids.map { "é\($0) " }.joined(), ids: ids, index: index,
+                logProbabilities: alternatives.map { count in
+                    ids.map { logProbability(of: $0, alternatives: count) }
+                } ?? [])
         }
+    }
+
+    private func logProbability(of id: TokenID, alternatives: Int) -> TokenLogProbability {
+        TokenLogProbability(
+            id: id, bytes: Array("é\(id) ".utf8), logProbability: -Double(id),
+            top: (0..<alternatives).map { rank in
+                .init(id: TokenID(rank), bytes: [7], logProbability: -Double(rank))
+            })
     }
 
     @Test(arguments: 0..<20 as Range<UInt64>)
     func piecesComeBackAsTheyWere(seed: UInt64) {
         var random = SplitMix(seed: seed)
         let first = Int.random(in: 0...5, using: &random)
-        let pieces = randomPieces(40, from: first, tokens: 1...3, &random)
+        let pieces = randomPieces(
+            40, from: first, tokens: 1...3, alternatives: [nil, 0, 2][Int(seed % 3)], &random)
         var record = TokenRecord()
         for piece in pieces { record.append(piece) }
         record.close()
@@ -40,6 +54,9 @@ import Testing
             #expect(missed.count <= 1, "seed \(seed): short pieces are one event")
             #expect(missed.map(\.text).joined() == wanted.map(\.text).joined(), "seed \(seed)")
             #expect(missed.flatMap(\.ids) == wanted.flatMap(\.ids), "seed \(seed)")
+            #expect(
+                missed.flatMap(\.logProbabilities) == wanted.flatMap(\.logProbabilities),
+                "seed \(seed)")
         }
     }
 

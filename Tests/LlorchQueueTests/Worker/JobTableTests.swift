@@ -224,8 +224,8 @@ import Testing
         limits.jobBytes = 10_000
         var table = JobTable(limits: limits)
         let long = String(repeating: "x", count: 6_000)
-        _ = table.receive(.job(job("a", prompt: long), attempt: 1), now: .zero)
-        let second = table.receive(.job(job("b", prompt: long), attempt: 1), now: .zero)
+        _ = table.receive(.job(job("a", prompt: .text(long)), attempt: 1), now: .zero)
+        let second = table.receive(.job(job("b", prompt: .text(long)), attempt: 1), now: .zero)
         #expect(second.map(\.failure) == [.queueFull])
     }
 

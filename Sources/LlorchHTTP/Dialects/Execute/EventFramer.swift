@@ -40,7 +40,8 @@ package struct EventFramer: StreamFramer {
         frames(for: event, waited: waited).flatMap { $0.serialized() }
     }
 
-    /// The frames of an event; none for a piece without text, two for a failure before `started`.
+    /// The frames of an event; none for a piece that has neither text nor log-probabilities, two for a failure
+    /// before `started`.
     ///
     /// `waited` is the time since the request.
     package mutating func frames(for event: TokenEvent, waited: Duration) -> [ServerSentEvent] {
@@ -53,7 +54,7 @@ package struct EventFramer: StreamFramer {
             return [frame(.started(started))]
         case .token(let piece):
             tokens += piece.ids.count
-            guard !piece.text.isEmpty else { return [] }
+            guard !piece.text.isEmpty || !piece.logProbabilities.isEmpty else { return [] }
             var counted = piece
             counted.index = pieces
             pieces += 1

@@ -1,5 +1,5 @@
 // ln p of tokens by one row of logits, and the likeliest tokens: what is told about a token, not how it is drawn
-// (Sampler.swift). The same logits give the same bits on any machine.
+// (Sampling/Sampler.swift). The same logits give the same bits on any machine.
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchProtocol
@@ -25,7 +25,7 @@ struct LogProbabilities: ~Copyable {
         func value(_ id: Int) -> Double {
             max(Double(logits[id]) - shift, -.greatestFiniteMagnitude)
         }
-        let top = Self.greatest(count, of: logits.extracting(first: tokenCount))
+        let top = LogSoftmax.greatest(count, of: logits.extracting(first: tokenCount))
         return TokenLogProbability(
             id: token, bytes: Array(try tokenizer.bytes(of: token)),
             logProbability: value(Int(token)),
@@ -49,39 +49,8 @@ struct LogProbabilities: ~Copyable {
         }
         let kernels = kernels
         var row = scratch.mutableSpan
-        let sum = Self.sumOfExponentials(
+        let sum = LogSoftmax.sumOfExponentials(
             of: logits, less: logits[best], into: &row, kernels: kernels)
-        return Self.shift(greatest: logits[best], sum: sum)
-    }
-
-    /// Σ e^(logit − greatest) in double precision, in the order of ids; `row` is left with the terms.
-    static func sumOfExponentials(
-        of logits: Span<Float>, less greatest: Float, into row: inout MutableSpan<Float>,
-        kernels: Kernels
-    ) -> Double {
-        for index in logits.indices { row[index] = logits[index] - greatest }
-        kernels.exponentials(of: &row)
-        var sum = 0.0
-        for index in logits.indices { sum += Double(row[index]) }
-        return sum
-    }
-
-    /// ln Σ e^logit, of the greatest logit and `sumOfExponentials`.
-    static func shift(greatest: Float, sum: Double) -> Double {
-        Double(greatest) + Math.logarithm(sum)
-    }
-
-    /// Indices of the `count` greatest, best first, the lowest index of equals.
-    private static func greatest(_ count: Int, of logits: Span<Float>) -> [Int] {
-        var found: [Int] = []
-        guard count > 0 else { return found }
-        found.reserveCapacity(count + 1)
-        for index in logits.indices {
-            if found.count == count, logits[index] <= logits[found[count - 1]] { continue }
-            let place = found.firstIndex { logits[$0] < logits[index] } ?? found.count
-            found.insert(index, at: place)
-            if found.count > count { found.removeLast() }
-        }
-        return found
+        return LogSoftmax.shift(greatest: logits[best], sum: sum)
     }
 }
