@@ -5,6 +5,7 @@
 import FoundationEssentials
 package import HTTPTypes
 package import HummingbirdCore
+import LlorchLog
 import LlorchProtocol
 import LlorchSystem
 import Logging
@@ -16,6 +17,7 @@ package struct ShimResponder: Sendable {
     let cancel: CancelRoute
     let health: HealthRoute
     let metrics: MetricsRoute
+    let shutdown: ShutdownRoute
     let hosts: HostRule
     let token: AccessToken?
     let logger: Logger
@@ -33,10 +35,12 @@ package struct ShimResponder: Sendable {
         } catch let refusal as Refusal {
             context.logger.notice(
                 "refused",
-                metadata: [
-                    "path": "\(request.uri.path)", "status": "\(refusal.status.code)",
-                    "code": "\(refusal.failure.code.rawValue)",
-                ])
+                metadata: .of(
+                    .error,
+                    [
+                        "path": "\(request.uri.path)", "status": "\(refusal.status.code)",
+                        "code": "\(refusal.failure.code.rawValue)",
+                    ]))
             metrics.metrics.refused(refusal.failure.code)
             // There is one dialect so far, and its errors are those of every path.
             response = execute.dialect.response(to: refusal)
@@ -85,6 +89,9 @@ package struct ShimResponder: Sendable {
         case ("/livez", .head): return health.live().createHeadResponse()
         case ("/metrics", .get): return metrics.respond()
         case ("/metrics", .head): return metrics.respond().createHeadResponse()
+        case ("/shutdown", .post) where shutdown.isAllowed:
+            return try await shutdown.respond(to: request, context: context)
+        case ("/shutdown", _) where shutdown.isAllowed: return Self.notAllowed("POST")
         case ("*", .options):
             return Response(status: .noContent, headers: [.allow: "GET,HEAD,POST,OPTIONS"])
         case ("/execute", _), ("/cancel", _): return Self.notAllowed("POST")

@@ -36,12 +36,13 @@ enum Rules {
         "LlorchQueue/Dispatcher": ["LlorchProtocol", "LlorchSystem"],
         "LlorchQueue/Worker": ["LlorchProtocol", "LlorchSystem"],
         "LlorchLog": ["LlorchSystem", "Logging"],
+        "LlorchConfiguration": ["Configuration", "LlorchSystem", "Yams"],
         "LlorchWorker/Heart": ["LlorchProtocol", "LlorchSystem", "Logging"],
         "LlorchWorker/Link": [
             "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
         ],
         "LlorchWorker/Loop": [
-            "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
+            "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
         ],
         "LlorchWorker/Commands": [
             "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
@@ -54,15 +55,19 @@ enum Rules {
             "ServiceLifecycle", "Synchronization",
         ],
         "LlorchHTTP": [
-            "LlorchJSON", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
+            "LlorchConfiguration", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+            "LlorchSystem", "Logging",
             "FoundationEssentials", "HTTPTypes", "HummingbirdCore", "NIOCore", "NIOHTTP1",
             "NIOPosix", "ServiceLifecycle", "Synchronization", "UnixSignals",
         ],
         "LlorchCommandLine": [
-            "ArgumentParser", "LlorchLog", "LlorchQueue", "LlorchSystem", "Logging",
+            "ArgumentParser", "FoundationEssentials", "LlorchLog", "LlorchQueue", "LlorchSystem",
+            "Logging",
         ],
         "llorch-worker": ["ArgumentParser", "LlorchCommandLine", "LlorchWorker"],
-        "llorch-http-shim": ["ArgumentParser", "LlorchCommandLine", "LlorchHTTP"],
+        "llorch-http-shim": [
+            "ArgumentParser", "LlorchCommandLine", "LlorchConfiguration", "LlorchHTTP",
+        ],
     ]
 
     /// The folders of the engine, in order.
@@ -125,9 +130,11 @@ enum Rules {
         "Dialects/Execute": ["Dialects", "Server", "Streams", "Queue"],
         "Health": ["Server", "Queue"],
         "Metrics": ["Server", "Queue"],
+        "Callback": ["Server", "Queue"],
+        "Shutdown": ["Server"],
         "": [
-            "Access", "Dialects", "Dialects/Execute", "Health", "Metrics", "Queue", "Server",
-            "Streams",
+            "Access", "Callback", "Dialects", "Dialects/Execute", "Health", "Metrics", "Queue",
+            "Server", "Shutdown", "Streams",
         ],
     ]
 

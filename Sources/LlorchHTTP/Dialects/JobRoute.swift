@@ -4,6 +4,7 @@
 
 import HTTPTypes
 package import HummingbirdCore
+import LlorchLog
 import LlorchProtocol
 import LlorchQueue
 import LlorchSystem
@@ -15,13 +16,16 @@ package struct JobRoute: Sendable {
     let dialect: any Dialect
     let queue: QueueService
     let timing: ResponseStream.Timing
+    let limits: JobLimits
 
     /// A worker gives up a job of a shim that has not asked for it for this long.
     private static let leaseMilliseconds: UInt32 = 15_000
 
     package init(
-        _ dialect: any Dialect, queue: QueueService, timing: ResponseStream.Timing
+        _ dialect: any Dialect, queue: QueueService, timing: ResponseStream.Timing,
+        limits: JobLimits = JobLimits()
     ) {
+        self.limits = limits
         self.dialect = dialect
         self.queue = queue
         self.timing = timing
@@ -32,6 +36,7 @@ package struct JobRoute: Sendable {
     ) async throws -> Response {
         let body = try await request.jsonBody(context)
         var asked = try dialect.jobRequest(headers: request.headers, body: body)
+        try limits.apply(to: &asked.job)
         asked.job.leaseMilliseconds = Self.leaseMilliseconds
         asked.job.correlationID = context.correlationID
         // A client that comes back need not know the seed that was chosen.
@@ -65,10 +70,12 @@ package struct JobRoute: Sendable {
         }
         context.logger.info(
             "stream opens",
-            metadata: [
-                "job_id": "\(jobID)",
-                "seed": "\(asked.job.seed.map { "\($0)" } ?? "chosen before")",
-            ])
+            metadata: .of(
+                .executeStart,
+                [
+                    "job_id": "\(jobID)",
+                    "seed": "\(asked.job.seed.map { "\($0)" } ?? "chosen before")",
+                ]))
         return Response(
             status: .ok, headers: dialect.streamHeaders,
             body: self.body(of: stream, jobID, client, context))
@@ -105,13 +112,15 @@ package struct JobRoute: Sendable {
                 try await writer.finish(nil)
                 context.logger.info(
                     "stream ends",
-                    metadata: ["job_id": "\(jobID)", "bytes": "\(total)"])
+                    metadata: .of(
+                        .executeEnd, ["job_id": "\(jobID)", "bytes": "\(total)"]))
             } catch {
                 client.forget()
                 queue.abandon(jobID, stream)
                 context.logger.notice(
                     "stream cut",
-                    metadata: ["job_id": "\(jobID)", "bytes": "\(total)"])
+                    metadata: .of(
+                        .executeEnd, ["job_id": "\(jobID)", "bytes": "\(total)"]))
                 throw error
             }
         }

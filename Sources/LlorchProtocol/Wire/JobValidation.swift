@@ -72,13 +72,17 @@ package enum JobValidation {
     package static let reportedErrors = 64
 
     /// Returns the job, or throws all that is wrong with it.
-    static func job(from fields: JobFields) throws(InvalidFields) -> GenerationJob {
+    ///
+    /// `limit` is the most that `max_tokens` may be, at most the upper bound of `maximumTokens`.
+    static func job(
+        from fields: JobFields, maximumTokens limit: UInt32 = maximumTokens.upperBound
+    ) throws(InvalidFields) -> GenerationJob {
         var errors = Errors()
         errors.checkID(fields.id)
         errors.checkPrompt(fields.prompt)
         let maximumTokens =
-            fields.maximumTokens ?? UInt32(GenerationJob.defaultMaximumTokens)
-        errors.check("max_tokens", maximumTokens)
+            fields.maximumTokens ?? min(UInt32(GenerationJob.defaultMaximumTokens), limit)
+        errors.check("max_tokens", maximumTokens, atMost: limit)
         errors.check("temperature", fields.temperature, atMost: 2)
         errors.check("top_p", fields.topP, atMost: 1)
         errors.check("repetition_penalty", fields.repetitionPenalty, atMost: 2)
@@ -149,8 +153,8 @@ private struct Errors {
         }
     }
 
-    mutating func check(_ field: String, _ count: UInt32) {
-        let range = JobValidation.maximumTokens
+    mutating func check(_ field: String, _ count: UInt32, atMost limit: UInt32) {
+        let range = JobValidation.maximumTokens.lowerBound...limit
         guard !range.contains(count) else { return }
         let constraint = "range(\(range.lowerBound)..=\(range.upperBound))"
         if count < range.lowerBound {
