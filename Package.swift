@@ -156,7 +156,7 @@ let package = Package(
         .testTarget(
             name: "LlorchCommandLineTests",
             dependencies: [
-                "LlorchCommandLine", "LlorchQueue", "LlorchSystem",
+                "LlorchCommandLine", "LlorchLog", "LlorchQueue", "LlorchSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -10,6 +10,11 @@ package struct Settings: Sendable {
         /// One text, but for lists.
         package var texts: [String]
         package var source: SettingSource
+
+        package init(texts: [String], source: SettingSource) {
+            self.texts = texts
+            self.source = source
+        }
     }
 
     package let table: [Setting]

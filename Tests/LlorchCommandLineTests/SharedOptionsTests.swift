@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import LlorchCommandLine
+import LlorchLog
 import LlorchQueue
 import LlorchSystem
 import Logging

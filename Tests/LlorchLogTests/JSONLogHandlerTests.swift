@@ -35,7 +35,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "a\n{\"forged\":1}", "a\r\u{2028}\u{2029}\u{85}", "\u{1B}[2K", "\u{202E}\u{2066}", "\"},{\"",
+        "a\n{\"forged\":1}", "a\r\u{2028}\u{2029}\u{85}", "\u{1B}[2K", "\u{202E}\u{2066}",
+        "\"},{\"",
         "a\\\"b", "\u{0}\u{7F}\u{9B}", "\u{E0041}é😀",
     ])
     func anyTextIsOneValueOfOneLine(id: String) throws {
@@ -80,13 +81,15 @@ import Testing
         logger[metadataKey: LogKey.modelReference] = "models/a"
         logger.info("ready", metadata: .of(.ready, ["vram_bytes": "0"]))
         #expect(text.lines.count == 1)
-        #expect(text.lines.first?.hasSuffix(" info test: vram_bytes=0 [LlorchLogTests] ready") == true)
+        #expect(
+            text.lines.first?.hasSuffix(" info test: vram_bytes=0 [LlorchLogTests] ready") == true)
     }
 
     @Test func theEventsAreThoseThatCollectorsKnow() {
         #expect(
             LogEventName.allCases.map(\.rawValue) == [
-                "startup", "model_load_start", "model_load_progress", "model_load_complete", "ready",
+                "startup", "model_load_start", "model_load_progress", "model_load_complete",
+                "ready",
                 "execute_start", "execute_end", "error", "shutdown",
             ])
     }
@@ -117,6 +120,7 @@ private final class Lines: TextOutputStream, Sendable {
     }
 
     var lines: [String] {
-        text.withLock { $0 }.split(separator: "\n", omittingEmptySubsequences: true).map(String.init)
+        text.withLock { $0 }.split(separator: "\n", omittingEmptySubsequences: true).map(
+            String.init)
     }
 }

@@ -13,7 +13,7 @@ package struct JobLimits: Sendable, Hashable {
     /// Tokens that a prompt may have; nil leaves that to the model's context.
     package var maximumPromptTokens: Int?
     /// The time after which a job ends, from its request on; nil lets it take any time.
-    package var timeout: Duration? = .seconds(300)
+    package var timeout: Duration?
 
     package init() {}
 
