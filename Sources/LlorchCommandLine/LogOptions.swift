@@ -43,6 +43,16 @@ package struct LogOptions: ParsableArguments {
         }
         return LogOutput(level: logLevel, format: format ?? .auto)
     }
+
+    /// A logger that obeys the options.
+    package func makeLogger(label: String) throws -> Logger {
+        try output().makeLogger(label: label)
+    }
+
+    /// Runs the work of a program with a logger, and logs why it failed if it does.
+    package func run(label: String, _ body: (Logger) throws -> Void) throws {
+        try output().run(label: label, body)
+    }
 }
 
 // Here and not in a program, so that both programs name levels and formats alike.

@@ -9,6 +9,7 @@ extension Settings {
     /// - Parameters:
     ///   - program: named in the first line.
     ///   - notes: further lines, printed as comments.
+    /// - Returns: lines that a configuration file may have.
     package func yaml(of program: String, notes: [String] = []) -> String {
         var text = "# The configuration of \(program), and where each value came from.\n"
         for note in notes { text += "# \(note)\n" }

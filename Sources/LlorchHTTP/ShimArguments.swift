@@ -190,7 +190,9 @@ extension ReadyCallback.Options {
         }
         host =
             try settings.value("callback-host", expected: "a host name or an address") { text in
-                Authority(text.contains(":") && !text.hasPrefix("[") ? "[\(text)]" : text)
+                // An IPv6 address has two colons at least; a port has no place here.
+                guard text.count(where: { $0 == ":" }) != 1 else { return nil }
+                return Authority(text.contains(":") && !text.hasPrefix("[") ? "[\(text)]" : text)
                     .flatMap { $0.host == text || $0.host == "[\(text)]" ? text : nil }
             } ?? ""
         modelReference = try settings.value("model", expected: "a name that is not empty") {

@@ -43,9 +43,8 @@ package enum ShimSettings {
 
     /// Merges the options that were given with the environment and the configuration file.
     ///
-    /// - Parameters:
-    ///   - given: the values of options, by their names without dashes.
-    ///   - configFile: the value of `--config`; nil takes `LLORCH_CONFIG`, if set.
+    /// `given` has the values of options by their names without dashes, `configFile` that of `--config`; nil takes
+    /// `LLORCH_CONFIG`, if set.
     package static func merged(
         given: [String: [String]], configFile: String?,
         environment: [String: String] = ProcessInfo.processInfo.environment

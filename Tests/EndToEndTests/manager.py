@@ -37,7 +37,7 @@ class Manager:
     def take(self, handler, body):
         # As a manager does that checks a worker before it believes the worker.
         health = httpx.get(f"{body['uri']}/health", timeout=PATIENCE).json()
-        self.calls.put({"path": handler.path, "headers": dict(handler.headers), "body": body,
+        self.calls.put({"path": handler.path, "type": handler.headers["Content-Type"], "body": body,
                         "health": health})
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         handler.send_response(status)

@@ -36,7 +36,7 @@ def test_the_callback_says_all_that_any_manager_looks_for(begin, manager):
     shim = begin("--callback-url", manager.url("/ready?token=x&a=%20b"), "--model", "models/gpt2")
     call = manager.call()
     assert call["path"] == "/ready?token=x&a=%20b", "exactly as given"
-    assert call["headers"]["Content-Type"] == "application/json"
+    assert call["type"] == "application/json"
     memory = call["body"].pop("memory_bytes")
     assert call["body"] == {
         "worker_id": WORKER_ID, "model_ref": "models/gpt2", "vram_bytes": 0,

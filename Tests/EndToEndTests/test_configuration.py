@@ -82,7 +82,7 @@ def test_a_secret_is_not_printed(printed):
 BAD = [
     ("port", "x"), ("port", "65536"), ("port", "-1"), ("port", ""), ("backlog", "0"),
     ("drain-timeout", "nan"), ("worker", "w1"), ("events", "nonsense"), ("worker-id", ""),
-    ("callback-url", "https://a/"), ("callback-host", "a b"), ("callback-host", "a:1"), ("model", ""),
+    ("callback-url", "https://a/"), ("callback-host", "a b"), ("callback-host", "host:1"), ("model", ""),
     ("gpu-device", "x"), ("max-tokens-in", "0"), ("max-tokens-out", "2049"), ("max-tokens-out", "0"),
     ("inference-timeout-sec", "-1"), ("inference-timeout-sec", "1e3"), ("log-level", "loud"),
     ("log-format", "xml"), ("host", "0.0.0.0"), ("insecure-bind", "1"),

@@ -82,13 +82,13 @@ def test_a_refused_request_is_the_event_error(start, shim_binary, monkeypatch):
 
 
 def test_a_start_that_fails_is_the_event_error(start, shim_binary, worker_binary, tmp_path):
-    port, events = free_ports(2)
+    port, events, other, jobs, control = free_ports(5)
     first = start(Shim, shim_binary, ports=(port, events))
     first.until(lambda health: health["status"] == "unhealthy")
-    for command in ([shim_binary, "--port", port, "--events", f"tcp://127.0.0.1:{events + 1}",
+    for command in ([shim_binary, "--port", port, "--events", f"tcp://127.0.0.1:{other}",
                      "--log-format", "json"],
-                    [worker_binary, "serve", "--model", tmp_path / "none", "--jobs", "tcp://127.0.0.1:0",
-                     "--control", "tcp://127.0.0.1:0", "--log-format", "json"]):
+                    [worker_binary, "serve", "--model", tmp_path / "none", "--jobs", f"tcp://127.0.0.1:{jobs}",
+                     "--control", f"tcp://127.0.0.1:{control}", "--log-format", "json"]):
         failed = start(Process, command)
         assert failed.wait() == 1
         *lines, sentence = failed.log.splitlines()
@@ -117,7 +117,8 @@ def test_an_unknown_format_is_refused(worker_binary, monkeypatch):
     done = run(worker_binary, "serve", "--log-format", "xml", seconds=PATIENCE)
     assert done.returncode == 2 and b"--log-format" in done.stderr
     monkeypatch.setenv("LLORCH_LOG_FORMAT", "xml")
-    done = run(worker_binary, "serve", "--jobs", "tcp://127.0.0.1:0", "--control",
-               "tcp://127.0.0.1:0", seconds=PATIENCE)
+    jobs, control = free_ports(2)
+    done = run(worker_binary, "serve", "--jobs", f"tcp://127.0.0.1:{jobs}", "--control",
+               f"tcp://127.0.0.1:{control}", seconds=PATIENCE)
     assert done.returncode == 1
     assert b"error: LLORCH_LOG_FORMAT=xml: expected one of text, json, auto\n" in done.stderr

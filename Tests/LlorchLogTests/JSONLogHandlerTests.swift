@@ -46,7 +46,7 @@ import Testing
         let text = try #require(log.lines.first)
         #expect(!text.unicodeScalars.contains(where: LogText.isHostile))
         let line = try Line(text)
-        #expect(line.job_id == id && line.message == id)
+        #expect(line.jobID == id && line.message == id)
     }
 
     @Test func longTextsAreCutAndNumbersStayNumbers() throws {
@@ -64,7 +64,7 @@ import Testing
         let log = Lines()
         log.logger.error("failed", error: Failure())
         let line = try Line(try #require(log.lines.first))
-        #expect(line.event == "error" && line.error_message == "x\ny" && line.level == "error")
+        #expect(line.event == "error" && line.errorMessage == "x\ny" && line.level == "error")
         log.logger.debug("not logged")
         #expect(log.lines.count == 1)
     }
@@ -102,8 +102,18 @@ private struct Line: Decodable {
     var component: String
     var message: String
     var event: String?
-    var job_id: String?
-    var error_message: String?
+    var jobID: String?
+    var errorMessage: String?
+
+    private enum CodingKeys: String, CodingKey {
+        case timestamp
+        case level
+        case component
+        case message
+        case event
+        case jobID = "job_id"
+        case errorMessage = "error_message"
+    }
 
     init(_ text: String) throws {
         self = try JSONDecoder().decode(Line.self, from: Data(text.utf8))

@@ -32,7 +32,7 @@ struct ServeCommand: ParsableCommand {
     func validate() throws { _ = try options() }
 
     func run() throws {
-        try serve.log.output().run(label: "llorch-worker") { logger in
+        try serve.log.run(label: "llorch-worker") { logger in
             try ServeCall.run(
                 options(), keyFiles: serve.access.keyFiles, model: model.choice(),
                 chunkLength: serve.chunk, logger: logger)
