@@ -100,7 +100,8 @@ struct CompletionRoute: Sendable {
                 for (stream, framer) in zip(running.jobs.streams, running.framers) {
                     group.addTask { try await Self.end(of: stream, framer) }
                 }
-                try await group.waitForAll()
+                // `waitForAll` would wait for the others when one has failed.
+                while try await group.next() != nil {}
             }
         } catch let refusal as Refusal {
             running.jobs.endEarly()
