@@ -35,7 +35,8 @@ struct LlorchHTTPShim: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             A file with the token that clients must show as `Authorization: Bearer TOKEN`. Without this \
-            option the token is taken from LLORCH_API_TOKEN, if set. /health and /livez need no token.
+            option the token is taken from LLORCH_API_TOKEN, if set. /health, /livez and the page at / need \
+            no token.
             """, valueName: "file"))
     var tokenFile: String?
 

@@ -1,9 +1,8 @@
-"""A TCP proxy in front of the server that cuts connections: once, after so many bytes of an event stream."""
+"""A TCP proxy in front of the server that cuts connections: one after so many bytes of an event stream, or all."""
 # SPDX-License-Identifier: Apache-2.0
 
 import contextlib
 import socket
-import struct
 import threading
 
 from PythonSupport.ports import free_ports
@@ -15,7 +14,9 @@ class CuttingProxy:
         (self.port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.cuts = 0
+        self.sent = b""  # all that clients have sent
         self._limit, self._then = None, None
+        self._is_away, self._clients = False, []
         self._listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -26,10 +27,23 @@ class CuttingProxy:
         """Cuts the next event stream after that many bytes, and calls `then` before the client can know."""
         self._limit, self._then = count, then
 
+    def go_away(self):
+        """Cuts every connection, and every one that comes."""
+        self._is_away = True
+        for client in self._clients:
+            self._cut(client)
+
+    def come_back(self):
+        self._is_away = False
+
     def _accept(self):
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self._is_away:
+                    client.close()
+                    continue
+                self._clients.append(client)
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client):
@@ -48,19 +62,22 @@ class CuttingProxy:
                     self._limit = None
                     self._then()
                     self.cuts += 1
-                    # A reset, as a lost connection gives.
-                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     break
                 client.sendall(data)
-        for end in (client, server):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+        self._cut(client)
+        self._cut(server)
 
     @staticmethod
-    def _copy(source, target):
+    def _cut(end):
+        """Wakes whoever reads from it, too."""
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
+
+    def _copy(self, source, target):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                self.sent += data
                 target.sendall(data)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)

@@ -8,6 +8,7 @@ Which files the server sends, and with which headers, is in Tests/LlorchHTTPTest
 import itertools
 import json
 import math
+import re
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -27,6 +28,7 @@ HALVES = "writes half characters"
 STOPPED = "is stopped by a sequence"
 SCRIPTS = {
     LONG: tokens("one ", "two ", "three "),
+    HOSTILE: [end(0)],
     MARKUP: [*tokens("a ", HOSTILE, HOSTILE), end(3)],
     # A piece of two whole tokens, and one whose tokens are no characters by themselves.
     HALVES: [*tokens((" two tokens", [b" two", b" tokens"]), ("é", [b"\xc3", b"\xa9"])), end(4)],
@@ -110,24 +112,24 @@ def test_a_text_arrives_and_its_seed_gives_it_again(browser, server):
     browser.open(server.url)
     browser.fill(prompt="JULIET:\n", max_tokens="60", seed="")
     browser.click("run")
-    browser.until_status("Ended after 60 tokens, as many as asked for.")
+    # Now and then the model ends its text before that.
+    status = browser.until_status("Ended after")
     text, seed = browser.answer(), browser.text("fact-seed")
-    assert len(text) > 100 and int(seed) < 2**53
+    assert text and int(seed) < 2**53
     assert browser.text("text") == "JULIET:\n" + text
-    assert browser.text("fact-tokens") == "60"
     assert float(browser.text("fact-rate")) > 0
     assert browser.text("fact-first").endswith("s")
-    again = "".join(event["t"] for event in server.execute(
-        job_id="again", prompt="JULIET:\n", max_tokens=60, temperature=0.8, seed=int(seed))
-        if event["type"] == "token")
-    assert again == text
+    events = server.execute(job_id="again", prompt="JULIET:\n", max_tokens=60, temperature=0.8, seed=int(seed))
+    assert text == "".join(event["t"] for event in events if event["type"] == "token")
+    assert browser.text("fact-tokens") == str(events[-1]["tokens_out"])
+    assert f"Ended after {events[-1]['tokens_out']} tokens" in status
     browser.click("again")
     assert browser.until_status("same text, character for character")
     assert browser.answer() == text and browser.text("fact-seed") == seed
     # Other settings are another run: the comparison is about the same request only.
     browser.fill(seed="18446744073709551615", max_tokens="20")
     browser.run()
-    assert "same" not in browser.until_status("Ended after 20 tokens")
+    assert "same" not in browser.until_status("Ended after")
     assert browser.text("fact-seed") == "18446744073709551615"
     assert browser.log() == []
 
@@ -269,6 +271,8 @@ def test_pieces_with_several_tokens(browser, scripted):
 
 def test_the_token_is_asked_for(browser, scripted):
     browser.open(scripted.url)
+    browser.script("sessionStorage.clear()")  # of the tests before
+    browser.open(scripted.url)
     browser.until(lambda: browser.text("numbers-note") == "the numbers need the token", "the note")
     browser.fill(prompt=MARKUP)
     browser.run()
@@ -328,11 +332,11 @@ def test_no_worker_and_no_server(browser, lone_server):
     browser.until_status("no worker is connected", "Try again in 1 second.")
     browser.until(lambda: "no worker serves" in browser.text("serving"), "the state")
     assert "Start one" in browser.text("no-workers")
-    proxy.target = 1  # where nobody listens
+    proxy.go_away()
     browser.run()
     browser.until_status("The server cannot be reached.")
     browser.until(lambda: browser.text("serving") == "the server does not answer", "the state")
-    proxy.target = lone_server.port
+    proxy.come_back()
     browser.until(lambda: "no worker serves" in browser.text("serving"), "the state")
     proxy.close()
 
@@ -352,6 +356,8 @@ def test_a_lost_connection_loses_nothing(browser, server, kill):
     browser.run()
     browser.until_status("Ended after 100 tokens")
     assert proxy.cuts == 1
+    came_back = [int(number) for number in re.findall(rb"Last-Event-ID: (\d+)\r", proxy.sent)]
+    assert came_back and 0 < min(came_back) < 100
     text = browser.answer()
     server.until_healthy()
     events = server.execute(job_id=f"whole {kill}", prompt="ROMEO:\n", max_tokens=100, temperature=0.8, seed=7)

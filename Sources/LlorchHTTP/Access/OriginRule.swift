@@ -98,7 +98,10 @@ struct OriginRule: Sendable {
     /// The headers that the page wants to send, all of which it may; nil for what is no list of names.
     private static func names(in asked: String?) -> String? {
         guard let asked else { return nil }
-        let names = asked.split(separator: ",").map { $0.filter { $0 != " " && $0 != "\t" } }
+        let names = asked.split(separator: ",").map { part in
+            // A name with a space in its middle stays one, and so is none.
+            part.split(separator: " ").joined(separator: " ")
+        }
         guard !names.isEmpty, names.allSatisfy({ HTTPField.Name($0) != nil }) else { return nil }
         return names.joined(separator: ", ")
     }

@@ -59,7 +59,7 @@ function split(text, ids, chances) {
 /** 3 for what was to be expected, 0 for a surprise: of the least likely token of a piece. */
 function chance(chances) {
   const share = Math.exp(Math.min(...chances.map((one) => one.logprob ?? 0)));
-  return [0.05, 0.2, 0.5].filter((limit) => share >= limit).length;
+  return [0.02, 0.1, 0.3].filter((limit) => share >= limit).length;
 }
 
 // MARK: - Looking at a token

@@ -201,10 +201,12 @@ import Testing
     // MARK: - Failures
 
     private static let failing: @Sendable (GenerationJob) -> Script = { job in
-        // The first choice fails late, the others never end.
-        choice(job) == 0
-            ? Script(pieces: ["a"], ending: .fail(JobFailure(.inferenceFailed, "it broke")))
-            : .holding
+        // Of several choices the first fails late, and the others never end.
+        switch choice(job) {
+        case 0: Script(pieces: ["a"], ending: .fail(JobFailure(.inferenceFailed, "it broke")))
+        case nil: Script()
+        default: .holding
+        }
     }
 
     @Test func aFailureEndsTheStreamWithoutDone() async throws {
