@@ -86,5 +86,24 @@ class Description:
             assert not answer.content, (path, answer.status_code)
             return
         kind = answer.headers["content-type"].split(";")[0]
-        value = answer.json() if kind == "application/json" else answer.text
-        self.check(value, content[kind]["schema"])
+        if kind == "text/event-stream":
+            self.check_events(answer.text, content[kind]["schema"])
+        else:
+            self.check(answer.json() if kind == "application/json" else answer.text, content[kind]["schema"])
+
+    def check_events(self, text, schema):
+        """Fails where a frame of a stream, or the JSON in it, is not described; gives the values of that JSON."""
+        data = schema["properties"]["data"]
+        of_data = next(form for form in data.get("anyOf", [data]) if "contentSchema" in form)["contentSchema"]
+        values = []
+        for frame in re.split(r"\n\n", text):
+            lines = [line for line in frame.split("\n") if line and not line.startswith(":")]
+            if not lines:
+                continue
+            fields = dict(line.split(": ", 1) for line in lines)
+            self.check(fields, schema)
+            if fields["data"] != "[DONE]":
+                values.append(json.loads(fields["data"]))
+                self.check(values[-1], of_data)
+        assert values, "a stream without an event"
+        return values

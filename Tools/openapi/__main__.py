@@ -54,10 +54,12 @@ def until_served(port, processes):
 def check(address, model, options):
     """What schemathesis says, 0 where it finds nothing."""
     program = shutil.which("schemathesis", path=str(pathlib.Path(sys.executable).parent)) or "schemathesis"
-    seed = [] if options.seed is None else ["--seed", str(options.seed)]
+    more = [] if options.seed is None else ["--seed", str(options.seed)]
+    if options.bodies:
+        more += ["--include-method", "POST"]
     return subprocess.run(
         [program, "--config-file", str(FOLDER / "schemathesis.toml"), "run", f"{address}/openapi.json",
-         "--max-examples", str(options.examples), *seed],
+         "--warnings", "off", "--max-examples", str(options.examples), *more],
         cwd=tempfile.gettempdir(), check=False,
         env={**os.environ, "LLORCH_MODEL_NAME": model, "PYTHONPATH": os.pathsep.join(
             [str(FOLDER), str(ROOT / "Tests/EndToEndTests"), os.environ.get("PYTHONPATH", "")])}).returncode

@@ -25,6 +25,7 @@ def parse(arguments=None):
     parser.add_argument("--seed", type=int, default=None, help="the same requests again (default: others each time)")
     parser.add_argument("--model", default="models/shakespeare", help="of the real worker (default: %(default)s)")
     parser.add_argument("--no-model", action="store_true", help="only with the worker that has no model")
+    parser.add_argument("--bodies", action="store_true", help="only requests with a body: POST")
     parser.add_argument("--built", action="store_true", help="the programs are built: build nothing")
     return parser.parse_args(arguments)
 
