@@ -4,7 +4,7 @@
 import LlorchJSON
 
 extension JSONWriter {
-    /// `{"id":…,"bytes":[…],"logprob":…,"top":[…]}`
+    /// Writes `{"id":…,"bytes":[…],"logprob":…,"top":[…]}`.
     mutating func object(of token: TokenLogProbability) {
         beginObject()
         member("id", token.id)
