@@ -46,11 +46,11 @@ class Browser:
         self.driver.quit()
 
     def open(self, url):
-        """A page in light colours on a wide screen; what the browser logged before is dropped."""
+        """A page in light colours on a wide screen; what the browser logged of the page before is dropped."""
         self.show()
+        self.log()
         self.driver.get(url)
         self.until(lambda: self.script("return document.readyState") == "complete", "the page")
-        self.log()
 
     def show(self, *, dark=False, width=1280, calm=False):
         """The page as these people see it."""

@@ -65,7 +65,6 @@ def wait_for_the_end(programs):
             for program in programs:
                 program.check()
             time.sleep(0.5)  # between two looks
-    # The terminal gives Ctrl-C to the programs too; another one ends this script at once.
     print(flush=True)
 
 

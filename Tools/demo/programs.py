@@ -51,9 +51,10 @@ class Program:
     def start(self):
         """Once more where it was killed; the log goes on."""
         with open(self.log, "ab") as output:
+            # Ctrl-C is for this script, which asks the programs to end: a second signal would end them at once.
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                cwd=ROOT)
+                cwd=ROOT, start_new_session=True)
 
     def check(self):
         if self.process.poll() is not None:
