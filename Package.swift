@@ -34,12 +34,16 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
+        // The settings file is read by Yams: see docs/decisions/0014.
+        .package(
+            url: "https://github.com/apple/swift-configuration.git", from: "1.4.0", traits: []),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
         // Without its traits it needs no swift-configuration.
         .package(
             url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0",
             traits: []),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
         .package(
             url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
     ],
@@ -76,6 +80,13 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "LlorchConfiguration",
+            dependencies: [
+                "LlorchSystem", .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "LlorchWorker",
             dependencies: [
                 "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
@@ -85,7 +96,8 @@ let package = Package(
         .target(
             name: "LlorchHTTP",
             dependencies: [
-                "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem",
+                "LlorchConfiguration", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+                "LlorchSystem",
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -109,7 +121,7 @@ let package = Package(
         .executableTarget(
             name: "llorch-http-shim",
             dependencies: [
-                "LlorchCommandLine", "LlorchHTTP",
+                "LlorchCommandLine", "LlorchConfiguration", "LlorchHTTP",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -149,11 +161,14 @@ let package = Package(
         .testTarget(
             name: "LlorchCommandLineTests",
             dependencies: [
-                "LlorchCommandLine", "LlorchQueue", "LlorchSystem",
+                "LlorchCommandLine", "LlorchLog", "LlorchQueue", "LlorchSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
+        .testTarget(
+            name: "LlorchConfigurationTests",
+            dependencies: ["LlorchConfiguration", "LlorchSystem"], swiftSettings: settings),
         .testTarget(
             name: "LlorchLogTests",
             dependencies: [
@@ -196,8 +211,8 @@ let package = Package(
         .testTarget(
             name: "LlorchHTTPTests",
             dependencies: [
-                "LlorchEngine", "LlorchHTTP", "LlorchJSON", "LlorchProtocol", "LlorchQueue",
-                "LlorchSystem", "LlorchWorker", "TestSupport",
+                "LlorchConfiguration", "LlorchEngine", "LlorchHTTP", "LlorchJSON", "LlorchLog",
+                "LlorchProtocol", "LlorchQueue", "LlorchSystem", "LlorchWorker", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

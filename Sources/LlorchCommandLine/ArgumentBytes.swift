@@ -9,6 +9,7 @@ package enum ArgumentBytes {
     /// The options whose values are names of files, or of directories.
     package static let fileOptions: Set<String> = [
         "--model", "--prompt-file", "--file", "--tokenizer", "--state-directory", "--token-file",
+        "--config",
         "--curve-secret-key", "--curve-allowed-keys", "--curve-server-key",
     ]
     /// The command whose argument is the name of a file.

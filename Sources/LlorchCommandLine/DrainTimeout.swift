@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import ArgumentParser
+import LlorchSystem
 
 package enum DrainTimeout {
     /// The default of both programs.
@@ -11,9 +12,9 @@ package enum DrainTimeout {
 
     /// Reads seconds such as `5` or `0.1`: `@Option(help: …, transform: DrainTimeout.parse)`.
     package static func parse(_ text: String) throws(ValidationError) -> Duration {
-        guard let seconds = Double(text), (0...longest).contains(seconds) else {
+        guard let duration = Duration(seconds: text, atMost: longest) else {
             throw ValidationError("--drain-timeout \(text): expected 0 to 86400 seconds")
         }
-        return .milliseconds((seconds * 1_000).rounded())
+        return duration
     }
 }

@@ -1,36 +1,60 @@
-// The option that says how much is logged, and the loggers that obey it.
-// How a log line looks, and where it goes: LlorchLog and LlorchSystem/LogStream.swift.
+// The options that say how much is logged, and in which format. The loggers that obey them: LlorchLog/LogOutput.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 public import ArgumentParser
-import LlorchLog
-import LlorchSystem
+import FoundationEssentials
+package import LlorchLog
 public import Logging
 
 package struct LogOptions: ParsableArguments {
     @Option(help: "The least severe level that is logged.")
     var logLevel: Logger.Level = .info
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            How lines look: text, json, or auto: text where standard error is a terminal, else json. \
+            Without this option LLORCH_LOG_FORMAT is obeyed. (default: auto)
+            """, valueName: "format"))
+    var logFormat: LogFormat?
+
     package init() {}
 
-    /// A logger on standard error, for a program that hands its logger to everything that logs.
-    package func makeLogger(label: String) -> Logger {
-        Logger(label: label) { handler(label: $0) }
+    /// Why a variable of the environment cannot be used.
+    package struct VariableError: Error, CustomStringConvertible {
+        package let description: String
     }
 
-    /// Makes every logger of the process log to standard error, those of foreign libraries too.
+    private static let variable = "LLORCH_LOG_FORMAT"
+
+    /// The log on standard error that the options ask for.
     ///
-    /// To be called once, before the first logger is made.
-    package func bootstrap() {
-        LoggingSystem.bootstrap { handler(label: $0) }
+    /// - Throws: for a variable that names no format.
+    package func output(
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(VariableError) -> LogOutput {
+        var format = logFormat
+        if format == nil, let text = environment[Self.variable] {
+            format = LogFormat(rawValue: text)
+            guard format != nil else {
+                throw VariableError(
+                    description: "\(Self.variable)=\(text): expected one of \(LogFormat.names)")
+            }
+        }
+        return LogOutput(level: logLevel, format: format ?? .auto)
     }
 
-    private func handler(label: String) -> any LogHandler {
-        var handler = SafeLogHandler(label: label, stream: LogStream.standardError)
-        handler.logLevel = logLevel
-        return handler
+    /// A logger that obeys the options.
+    package func makeLogger(label: String) throws -> Logger {
+        try output().makeLogger(label: label)
+    }
+
+    /// Runs the work of a program with a logger, and logs why it failed if it does.
+    package func run(label: String, _ body: (Logger) throws -> Void) throws {
+        try output().run(label: label, body)
     }
 }
 
-// Here and not in a program, so that both programs name the levels alike.
+// Here and not in a program, so that both programs name levels and formats alike.
 extension Logger.Level: @retroactive ExpressibleByArgument {}
+extension LogFormat: ExpressibleByArgument {}

@@ -10,6 +10,8 @@ package struct Shim: Sendable {
     package let queue: QueueService
     package let connections: ConnectionCounts
     private let server: HTTPServer
+    private let callback: ReadyCallback
+    private let shutdown: ShutdownRoute
     private let drainTimeout: Duration
 
     /// Wires the parts; `onListening` is given the port.
@@ -19,12 +21,19 @@ package struct Shim: Sendable {
     ) {
         let counts = ConnectionCounts()
         let queue = QueueService(options.queue, serving: Serving(), logger: logger)
+        let callback = ReadyCallback(options.callback, serving: queue.serving, logger: logger)
+        let shutdown = ShutdownRoute(isAllowed: options.token != nil)
         let responder = ShimResponder(
-            execute: JobRoute(ExecuteDialect(), queue: queue, timing: options.timing),
+            execute: JobRoute(
+                ExecuteDialect(maximumTokens: options.limits.maximumTokens), queue: queue,
+                timing: options.timing, limits: options.limits),
             cancel: CancelRoute(queue: queue), health: HealthRoute(serving: queue.serving),
             metrics: MetricsRoute(
-                metrics: queue.metrics, serving: queue.serving, connections: counts),
-            openAI: OpenAIRoutes(queue: queue, timing: options.timing), page: PageRoute(),
+                metrics: queue.metrics, serving: queue.serving, connections: counts,
+                workerID: options.callback.workerID),
+            openAI: OpenAIRoutes(
+                queue: queue, timing: options.timing, limits: options.limits),
+            page: PageRoute(), shutdown: shutdown,
             hosts: HostRule(allowing: [options.host] + options.allowedHosts),
             origins: OriginRule(allowing: options.allowedOrigins), token: options.token,
             logger: logger)
@@ -33,10 +42,16 @@ package struct Shim: Sendable {
                 host: options.host, port: options.port, limits: options.connections,
                 maximumConnections: options.maximumConnections),
             counts: counts, logger: logger,
-            beforeListening: { try await queue.waitUntilOpen() }, onListening: onListening,
+            beforeListening: { try await queue.waitUntilOpen() },
+            onListening: { port in
+                onListening(port)
+                callback.listens(at: port)
+            },
             respond: responder.respond, refuse: responder.answer)
         self.queue = queue
         connections = counts
+        self.callback = callback
+        self.shutdown = shutdown
         drainTimeout = options.drainTimeout
     }
 
@@ -44,9 +59,17 @@ package struct Shim: Sendable {
     package func serviceGroup(signals: [UnixSignal], logger: Logger) -> ServiceGroup {
         // Services end in reverse order: the drain begins, the server waits for its connections, and the queue
         // is closed when nobody needs it.
-        let services: [any Service] = [queue, server, Drain(queue: queue, timeout: drainTimeout)]
+        // A shutdown that is asked for, and a callback that fails, leave open streams the time that a signal does.
         var configuration = ServiceGroupConfiguration(
-            services: services, gracefulShutdownSignals: signals, logger: logger)
+            services: [
+                .init(service: queue), .init(service: server),
+                .init(service: Drain(queue: queue, timeout: drainTimeout)),
+                .init(
+                    service: shutdown, successTerminationBehavior: .gracefullyShutdownGroup),
+                .init(
+                    service: callback, successTerminationBehavior: .ignore,
+                    failureTerminationBehavior: .gracefullyShutdownGroup),
+            ], gracefulShutdownSignals: signals, logger: logger)
         // For a client that neither reads nor leaves; workers have a second to hear of cancels.
         configuration.maximumGracefulShutdownDuration = drainTimeout + .seconds(2)
         return ServiceGroup(configuration: configuration)

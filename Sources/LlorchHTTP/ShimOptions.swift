@@ -1,4 +1,4 @@
-// What the shim is told at its start, as values. How arguments become these: ShimArguments.swift.
+// What the shim is told at its start, as values. How settings become these: ShimArguments.swift.
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchQueue
@@ -15,6 +15,10 @@ package struct ShimOptions: Sendable {
     /// What clients must show; nil lets in every client that reaches the port.
     package var token: AccessToken?
     package var queue: QueueService.Options
+    /// What a job may be, beyond the rules of every job.
+    package var limits = JobLimits()
+    /// Who is told that the server can take jobs.
+    package var callback = ReadyCallback.Options()
     /// How long open streams may still take after SIGTERM.
     package var drainTimeout = Duration.seconds(5)
     package var timing = ResponseStream.Timing()

@@ -1,27 +1,65 @@
-// The process around the shim: files that arguments name, signals, the line that tells the port, and the sentence
+// The process around the shim: files that settings name, signals, the line that tells the port, and the sentence
 // for a start that failed.
 // SPDX-License-Identifier: Apache-2.0
 
+package import LlorchConfiguration
+import LlorchLog
 import LlorchQueue
 import LlorchSystem
-package import Logging
+import Logging
 import NIOCore
 import ServiceLifecycle
 
 package enum ShimProcess {
-    /// Serves until SIGTERM, SIGINT or SIGHUP, and until open streams have ended or the drain timeout is over.
+    private static let name = "llorch-http-shim"
+
+    /// Serves until SIGTERM, SIGINT, SIGHUP or `POST /shutdown`, and until open streams have ended or the drain
+    /// timeout is over; only prints the settings where `onlyPrints`.
     ///
     /// Prints one line, for scripts: the port may have been chosen by the system. A second signal ends the process at
     /// once.
-    package static func run(_ arguments: ShimArguments, logger: Logger) async throws {
+    package static func run(_ settings: Settings, onlyPrints: Bool) async throws {
+        let log = try LogOutput(settings)
+        let arguments = try ShimArguments(settings)
+        let options = try arguments.options()
+        if onlyPrints {
+            try Output.write(arguments.printed(program: name))
+            return
+        }
+        log.bootstrap()
+        var logger = log.makeLogger(label: name)
+        if let workerID = settings.text("worker-id") { logger = logger.named(workerID) }
+        if let model = settings.text("model") {
+            logger[metadataKey: LogKey.modelReference] = "\(model)"
+        }
+        do {
+            try await serve(options, arguments, logger)
+        } catch {
+            log.reportFailure(error, label: name)
+            throw error
+        }
+    }
+
+    private static func serve(
+        _ options: ShimOptions, _ arguments: ShimArguments, _ logger: Logger
+    ) async throws {
         DescriptorLimit.raise()
-        var options = try arguments.options()
+        var options = options
         options.queue.security = try arguments.keyFiles.load(for: [options.queue.events])
         options.token = try arguments.token()
         if options.token == nil, !arguments.isLoopback {
             logger.warning("--insecure-bind: whoever reaches the port can send jobs")
         }
+        if let device = arguments.gpuDevice {
+            logger.notice(
+                "--gpu-device has no effect: workers compute on CPUs",
+                metadata: ["gpu_device": "\(device)"])
+        }
         let host = options.host.contains(":") ? "[\(options.host)]" : options.host
+        logger.info(
+            "startup",
+            metadata: .of(
+                .startup, ["host": "\(options.host)", "events": "\(options.queue.events)"]))
         let shim = Shim(options, logger: logger) { port in
             do {
                 try Output.write("listening on http://\(host):\(port)\n")
@@ -45,9 +83,24 @@ package enum ShimProcess {
             // The signal came before the services were started.
         } catch is CancellationError {
             logger.warning("stopped before every stream had ended")
+        } catch let error as CallbackFailure {
+            throw error
         } catch {
             throw StartError(error, host: options.host, port: options.port)
         }
+    }
+}
+
+extension LogOutput {
+    fileprivate init(_ settings: Settings) throws(SettingError) {
+        let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+        let level = try settings.value("log-level", expected: "one of \(levels)") {
+            Logger.Level(rawValue: $0)
+        }
+        let format = try settings.value("log-format", expected: "one of \(LogFormat.names)") {
+            LogFormat(rawValue: $0)
+        }
+        self.init(level: level ?? .info, format: format ?? .auto)
     }
 }
 

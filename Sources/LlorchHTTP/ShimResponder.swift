@@ -5,6 +5,7 @@
 import FoundationEssentials
 package import HTTPTypes
 package import HummingbirdCore
+import LlorchLog
 import LlorchProtocol
 import LlorchSystem
 import Logging
@@ -19,6 +20,7 @@ package struct ShimResponder: Sendable {
     let description = DescriptionRoute()
     let openAI: OpenAIRoutes
     let page: PageRoute
+    let shutdown: ShutdownRoute
     let hosts: HostRule
     let origins: OriginRule
     let token: AccessToken?
@@ -37,10 +39,12 @@ package struct ShimResponder: Sendable {
         } catch let refusal as Refusal {
             context.logger.notice(
                 "refused",
-                metadata: [
-                    "path": "\(request.uri.path)", "status": "\(refusal.status.code)",
-                    "code": "\(refusal.failure.code.rawValue)",
-                ])
+                metadata: .of(
+                    .error,
+                    [
+                        "path": "\(request.uri.path)", "status": "\(refusal.status.code)",
+                        "code": "\(refusal.failure.code.rawValue)",
+                    ]))
             metrics.metrics.refused(refusal.failure.code)
             response = style(of: request.uri.path).response(to: refusal)
         }
@@ -112,6 +116,9 @@ package struct ShimResponder: Sendable {
         case ("/metrics", .head): return metrics.respond().createHeadResponse()
         case ("/openapi.json", .get): return description.respond()
         case ("/openapi.json", .head): return description.respond().createHeadResponse()
+        case ("/shutdown", .post) where shutdown.isAllowed:
+            return try await shutdown.respond(to: request, context: context)
+        case ("/shutdown", _) where shutdown.isAllowed: return Self.notAllowed("POST")
         case ("*", .options):
             return Response(status: .noContent, headers: [.allow: "GET,HEAD,POST,OPTIONS"])
         case ("/execute", _), ("/cancel", _): return Self.notAllowed("POST")

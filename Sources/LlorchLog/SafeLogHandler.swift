@@ -31,7 +31,10 @@ package struct SafeLogHandler: LogHandler {
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { base[metadataKey: LogText.safe(key)] }
-        set { base[metadataKey: LogText.safe(key)] = newValue.map { Self.safe($0) } }
+        set {
+            guard !LogKey.onlyInJSON.contains(key) else { return }
+            base[metadataKey: LogText.safe(key)] = newValue.map { Self.safe($0) }
+        }
     }
 
     package func log(event: LogEvent) {
@@ -55,7 +58,9 @@ package struct SafeLogHandler: LogHandler {
 
     private static func safe(_ metadata: Logger.Metadata) -> Logger.Metadata {
         var result: Logger.Metadata = [:]
-        for (key, value) in metadata { result[LogText.safe(key)] = safe(value) }
+        for (key, value) in metadata where !LogKey.onlyInJSON.contains(key) {
+            result[LogText.safe(key)] = safe(value)
+        }
         return result
     }
 

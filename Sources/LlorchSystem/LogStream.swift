@@ -17,13 +17,27 @@ package final class LogStream: TextOutputStream, Sendable {
     }
 
     private let descriptor: Int32
+    private let notice: @Sendable (_ missing: Int) -> String
     private let state = Mutex(State())
 
-    package static let standardError = LogStream(descriptor: STDERR_FILENO)
+    /// The stream of a process's log; `notice` makes the line that tells of lines left out, without its newline.
+    package static func standardError(
+        notice: @escaping @Sendable (_ missing: Int) -> String = plainNotice
+    ) -> LogStream {
+        LogStream(descriptor: STDERR_FILENO, notice: notice)
+    }
+
+    /// The sentence about lines that were left out.
+    package static func plainNotice(missing: Int) -> String {
+        "warning: \(missing) log lines are missing here, they could not be written"
+    }
 
     /// The caller owns the descriptor, and keeps it open as long as this stream is used.
-    package init(descriptor: Int32) {
+    package init(
+        descriptor: Int32, notice: @escaping @Sendable (_ missing: Int) -> String = plainNotice
+    ) {
         self.descriptor = descriptor
+        self.notice = notice
         // If the reader has gone, lines are missing; the process goes on.
         signal(SIGPIPE, SIG_IGN)
     }
@@ -32,10 +46,7 @@ package final class LogStream: TextOutputStream, Sendable {
     package func write(_ line: String) {
         state.withLock { state in
             if state.missing > 0 {
-                let notice =
-                    "warning: \(state.missing) log lines are missing here, "
-                    + "they could not be written\n"
-                guard send(notice, &state) else {
+                guard send(notice(state.missing) + "\n", &state) else {
                     state.missing += 1
                     return
                 }

@@ -34,11 +34,15 @@ package enum LogText {
 
     private static func mustEscape(_ scalar: Unicode.Scalar, _ escapingQuotes: Bool) -> Bool {
         switch scalar {
-        case " ": return false
-        case "\\": return true
-        case "\"", "'": return escapingQuotes
-        default: break
+        case "\\": true
+        case "\"", "'": escapingQuotes
+        default: isHostile(scalar)
         }
+    }
+
+    /// Whether a character could break a line, deceive its reader, or command a terminal.
+    package static func isHostile(_ scalar: Unicode.Scalar) -> Bool {
+        if scalar == " " { return false }
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .spaceSeparator, .surrogate,
             .privateUse, .unassigned:

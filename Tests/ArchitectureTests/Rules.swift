@@ -36,12 +36,13 @@ enum Rules {
         "LlorchQueue/Dispatcher": ["LlorchProtocol", "LlorchSystem"],
         "LlorchQueue/Worker": ["LlorchProtocol", "LlorchSystem"],
         "LlorchLog": ["LlorchSystem", "Logging"],
+        "LlorchConfiguration": ["Configuration", "LlorchSystem", "Yams"],
         "LlorchWorker/Heart": ["LlorchProtocol", "LlorchSystem", "Logging"],
         "LlorchWorker/Link": [
             "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
         ],
         "LlorchWorker/Loop": [
-            "LlorchEngine", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
+            "LlorchEngine", "LlorchLog", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
         ],
         "LlorchWorker/Commands": [
             "LlorchEngine", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
@@ -54,15 +55,19 @@ enum Rules {
             "ServiceLifecycle", "Synchronization",
         ],
         "LlorchHTTP": [
-            "LlorchJSON", "LlorchProtocol", "LlorchQueue", "LlorchSystem", "Logging",
+            "LlorchConfiguration", "LlorchJSON", "LlorchLog", "LlorchProtocol", "LlorchQueue",
+            "LlorchSystem", "Logging",
             "FoundationEssentials", "HTTPTypes", "HummingbirdCore", "NIOCore", "NIOHTTP1",
             "NIOPosix", "ServiceLifecycle", "Synchronization", "UnixSignals",
         ],
         "LlorchCommandLine": [
-            "ArgumentParser", "LlorchLog", "LlorchQueue", "LlorchSystem", "Logging",
+            "ArgumentParser", "FoundationEssentials", "LlorchLog", "LlorchQueue", "LlorchSystem",
+            "Logging",
         ],
         "llorch-worker": ["ArgumentParser", "LlorchCommandLine", "LlorchWorker"],
-        "llorch-http-shim": ["ArgumentParser", "LlorchCommandLine", "LlorchHTTP"],
+        "llorch-http-shim": [
+            "ArgumentParser", "LlorchCommandLine", "LlorchConfiguration", "LlorchHTTP",
+        ],
     ]
 
     /// The folders of the engine, in order.
@@ -127,11 +132,13 @@ enum Rules {
         "Description": [],
         "Health": ["Server", "Queue"],
         "Metrics": ["Server", "Queue"],
+        "Callback": ["Server", "Queue"],
+        "Shutdown": ["Server"],
         // Files only: it knows no job, and the page asks the other routes as every client does.
         "Page": [],
         "": [
-            "Access", "Description", "Dialects", "Dialects/Execute", "Dialects/OpenAI", "Health",
-            "Metrics", "Page", "Queue", "Server", "Streams",
+            "Access", "Callback", "Description", "Dialects", "Dialects/Execute", "Dialects/OpenAI",
+            "Health", "Metrics", "Page", "Queue", "Server", "Shutdown", "Streams",
         ],
     ]
 

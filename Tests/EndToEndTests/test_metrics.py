@@ -14,14 +14,17 @@ from PythonSupport.programs import ROOT
 from shim import read_until_tokens
 
 HISTOGRAMS = {"llorch_queue_wait_seconds", "llorch_time_to_first_token_seconds",
-              "llorch_inter_token_seconds", "llorch_cancel_seconds"}
+              "llorch_inter_token_seconds", "llorch_cancel_seconds", "worker_inference_duration_ms"}
 GAUGES = {"llorch_jobs_running", "llorch_jobs_waiting", "llorch_outbox_bytes", "llorch_worker_up",
-          "llorch_worker_name_conflict", "llorch_sse_clients", "llorch_connections"}
+          "llorch_worker_name_conflict", "llorch_sse_clients", "llorch_connections", "worker_vram_bytes"}
 # The parser takes `_total` for the sample's ending, not for a part of the family's name.
 COUNTERS = {"llorch_jobs", "llorch_prompt_tokens", "llorch_generated_tokens", "llorch_redeliveries",
             "llorch_accept_pauses", "llorch_replays", "llorch_fenced_events", "llorch_event_gaps", "llorch_rejected",
-            "llorch_malformed", "llorch_worker_boots"}
-LABELS = {"outcome", "reason", "code", "side", "worker", "le"}
+            "llorch_malformed", "llorch_worker_boots", "worker_requests", "worker_tokens_in",
+            "worker_tokens_generated", "worker_uptime_seconds"}
+# This one counter has a name without the ending.
+WITHOUT_TOTAL = "worker_uptime_seconds"
+LABELS = {"outcome", "reason", "code", "side", "worker", "le", "worker_id"}
 
 
 class Page:
@@ -65,8 +68,9 @@ def test_the_page_is_one_that_prometheus_reads(shim, serve, tiny_model):
     text = page.response.text
     for family in page.families:
         assert family.documentation.endswith("."), family
-        assert re.fullmatch(r"llorch_[a-z_]+", family.name)
-        written = family.name + ("_total" if family.type == "counter" else "")
+        assert re.fullmatch(r"(llorch|worker)_[a-z_]+", family.name)
+        has_ending = family.type == "counter" and family.name != WITHOUT_TOTAL
+        written = family.name + ("_total" if has_ending else "")
         assert text.count(f"# HELP {written} ") == text.count(f"# TYPE {written} ") == 1
         assert family.samples, family
     keys = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in page.samples]
@@ -197,3 +201,26 @@ def test_what_is_no_message_is_counted_on_both_sides(shim, serve, tiny_model):
         context.destroy(linger=0)
     assert page("llorch_malformed_total") == 37
     assert shim.execute(job_id="a")[-1]["type"] == "end"
+
+
+def test_the_names_of_worker_http_are_exact(shim, serve, tiny_model):
+    """Those of the interface's metrics contract, beside ours, with the same numbers."""
+    serve(tiny_model, "w1")
+    shim.until_healthy()
+    runs = [shim.execute(job_id=f"j{n}", max_tokens=4) for n in range(3)]
+    page = until(shim, lambda page: page("worker_requests_total") == 3)
+    text = page.response.text
+    for line in ("worker_vram_bytes gauge", "worker_requests_total counter", "worker_tokens_in_total counter",
+                 "worker_tokens_generated_total counter", "worker_inference_duration_ms histogram",
+                 "worker_uptime_seconds counter"):
+        assert f"# TYPE {line}\n" in text, line
+    assert 'worker_vram_bytes{worker_id="w1"} 0\n' in text
+    outcomes = {sample.labels["outcome"]: sample.value for sample in page.samples
+                if sample.name == "worker_requests_total"}
+    assert outcomes == {"success": 3, "error": 0, "cancelled": 0, "timeout": 0}
+    assert page("worker_tokens_in_total") == sum(run[0]["prompt_tokens"] for run in runs)
+    assert page("worker_tokens_generated_total") == 12
+    assert page("worker_inference_duration_ms_count") == 3
+    # In milliseconds: the bounds say so.
+    assert 'worker_inference_duration_ms_bucket{le="300000.0"} 3\n' in text
+    assert page("worker_uptime_seconds") >= 0

@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import LlorchCommandLine
+import LlorchLog
 import LlorchQueue
 import LlorchSystem
 import Logging
@@ -23,10 +24,23 @@ import Testing
     }
 
     @Test func levelsAreThoseOfTheLog() throws {
-        #expect(try LogOptions.parse([]).makeLogger(label: "a").logLevel == .info)
+        #expect(try LogOptions.parse([]).output().makeLogger(label: "a").logLevel == .info)
         let options = try LogOptions.parse(["--log-level", "trace"])
-        #expect(options.makeLogger(label: "a").logLevel == .trace)
+        #expect(try options.output().makeLogger(label: "a").logLevel == .trace)
         #expect(throws: (any Error).self) { try LogOptions.parse(["--log-level", "loud"]) }
+    }
+
+    @Test func theFormatIsTheOptionsThenTheVariables() throws {
+        let variable = ["LLORCH_LOG_FORMAT": "json"]
+        #expect(try LogOptions.parse([]).output(environment: variable).isJSON)
+        let text = try LogOptions.parse(["--log-format", "text"])
+        #expect(try !text.output(environment: variable).isJSON)
+        #expect(try LogOptions.parse(["--log-format", "json"]).output(environment: [:]).isJSON)
+        let error = try #require(throws: LogOptions.VariableError.self) {
+            try LogOptions.parse([]).output(environment: ["LLORCH_LOG_FORMAT": "xml"])
+        }
+        #expect("\(error)" == "LLORCH_LOG_FORMAT=xml: expected one of text, json, auto")
+        #expect(throws: (any Error).self) { try LogOptions.parse(["--log-format", "xml"]) }
     }
 
     @Test(arguments: [("0", 0), ("0.1", 100), ("5", 5_000), ("86400", 86_400_000)])

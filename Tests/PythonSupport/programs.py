@@ -6,6 +6,8 @@ import pathlib
 import signal
 import subprocess
 
+# Tests read the lines that people read; those about JSON ask for it.
+os.environ["LLORCH_LOG_FORMAT"] = "text"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Seconds, after which a wait is given up: several times what anything here took on two cores with a load of 14.
 PATIENCE = 180.0

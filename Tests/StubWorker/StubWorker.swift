@@ -53,7 +53,7 @@ struct StubServeCommand: ParsableCommand {
     func run() throws {
         var options = try options()
         let crash = try plan().map(PlannedCrash.init)
-        let logger = serve.log.makeLogger(label: "stub-worker")
+        let logger = try serve.log.makeLogger(label: "stub-worker")
         let keyFiles = serve.access.keyFiles
         if engine == nil, let model, crash != nil {
             return try ServeCall.run(

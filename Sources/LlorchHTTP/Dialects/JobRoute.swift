@@ -4,6 +4,7 @@
 
 import HTTPTypes
 package import HummingbirdCore
+import LlorchLog
 import LlorchProtocol
 import Logging
 import NIOCore
@@ -13,10 +14,13 @@ package struct JobRoute: Sendable {
     let dialect: any Dialect
     let queue: QueueService
     let timing: ResponseStream.Timing
+    let limits: JobLimits
 
     package init(
-        _ dialect: any Dialect, queue: QueueService, timing: ResponseStream.Timing
+        _ dialect: any Dialect, queue: QueueService, timing: ResponseStream.Timing,
+        limits: JobLimits = JobLimits()
     ) {
+        self.limits = limits
         self.dialect = dialect
         self.queue = queue
         self.timing = timing
@@ -27,6 +31,7 @@ package struct JobRoute: Sendable {
     ) async throws -> Response {
         let body = try await request.jsonBody(context)
         var asked = try dialect.jobRequest(headers: request.headers, body: body)
+        try limits.apply(to: &asked.job)
         // A client that comes back need not know the seed that was chosen.
         if asked.lastEventID == nil {
             asked.job.seed = asked.job.seed ?? GenerationJob.drawnSeed()
@@ -38,10 +43,12 @@ package struct JobRoute: Sendable {
         try await jobs.waitForOpening()
         context.logger.info(
             "stream opens",
-            metadata: [
-                "job_id": "\(asked.job.id)",
-                "seed": "\(asked.job.seed.map { "\($0)" } ?? "chosen before")",
-            ])
+            metadata: .of(
+                .executeStart,
+                [
+                    "job_id": "\(asked.job.id)",
+                    "seed": "\(asked.job.seed.map { "\($0)" } ?? "chosen before")",
+                ]))
         return Response(
             status: .ok, headers: dialect.streamHeaders,
             body: self.body(of: jobs, asked.job.id, context))
@@ -65,12 +72,14 @@ package struct JobRoute: Sendable {
                 try await writer.finish(nil)
                 context.logger.info(
                     "stream ends",
-                    metadata: ["job_id": "\(jobID)", "bytes": "\(total)"])
+                    metadata: .of(
+                        .executeEnd, ["job_id": "\(jobID)", "bytes": "\(total)"]))
             } catch {
                 jobs.giveUp()
                 context.logger.notice(
                     "stream cut",
-                    metadata: ["job_id": "\(jobID)", "bytes": "\(total)"])
+                    metadata: .of(
+                        .executeEnd, ["job_id": "\(jobID)", "bytes": "\(total)"]))
                 throw error
             }
         }

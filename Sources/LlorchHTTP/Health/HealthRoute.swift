@@ -80,12 +80,7 @@ extension JSONWriter {
         let serving = workers.serving
         let model = (serving + workers.workers).lazy.compactMap(\.status.model).first
         member("model_loaded", !serving.isEmpty)
-        let memory = serving.reduce(UInt64(0)) { sum, worker in
-            let (total, overflow) = sum.addingReportingOverflow(
-                worker.status.model?.memoryBytes ?? 0)
-            return overflow ? .max : total
-        }
-        member("memory_bytes", memory)
+        member("memory_bytes", workers.memoryBytes)
         guard let model else { return }
         member("model", model.name)
         member("quant_kind", model.precision)

@@ -13,8 +13,14 @@ package struct MetricsRoute: Sendable {
     let metrics: ShimMetrics
     let serving: Serving
     let connections: ConnectionCounts
+    /// This server's own name; empty where it has none.
+    let workerID: String
 
-    package init(metrics: ShimMetrics, serving: Serving, connections: ConnectionCounts) {
+    package init(
+        metrics: ShimMetrics, serving: Serving, connections: ConnectionCounts,
+        workerID: String = ""
+    ) {
+        self.workerID = workerID
         self.metrics = metrics
         self.serving = serving
         self.connections = connections
@@ -22,9 +28,14 @@ package struct MetricsRoute: Sendable {
 
     package func respond() -> Response {
         var page = PrometheusText()
-        page.append(metrics.totals)
-        page.append(serving.snapshot())
+        let totals = metrics.totals
+        let workers = serving.snapshot()
+        page.append(totals)
+        page.append(workers)
         page.append(connections.now)
+        page.append(
+            WorkerMetrics(
+                totals, workerIDs: workerID.isEmpty ? workers.workers.map(\.name) : [workerID]))
         return Response(
             status: .ok, headers: [.contentType: PrometheusText.contentType],
             body: ResponseBody(byteBuffer: ByteBuffer(string: page.text)))

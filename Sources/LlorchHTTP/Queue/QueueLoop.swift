@@ -2,6 +2,7 @@
 // worker has a job is the dispatcher's decision (LlorchQueue), which client hears of it StreamTable's.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchLog
 import LlorchProtocol
 import LlorchQueue
 import LlorchSystem
@@ -29,6 +30,7 @@ final class QueueLoop {
         access = AccessLog(isExposed: options.isExposed, logger: logger)
         var limits = StreamTable.Limits()
         limits.patience = options.workerPatience
+        limits.promptTokens = options.maximumPromptTokens
         streams = StreamTable(limits: limits, now: MonotonicClock.now())
         client = try DispatcherClient(
             events: options.events, context: ZMQContext(), configuration: options.dispatcher,
@@ -101,7 +103,8 @@ final class QueueLoop {
             responses.remove(stream.id)
             perform(streams.leave(stream.id, of: jobID, now: now))
         case .drain(let timeout):
-            logger.info("draining", metadata: ["streams": "\(streams.readers.count)"])
+            logger.info(
+                "draining", metadata: .of(.shutdown, ["streams": "\(streams.readers.count)"]))
             streams.drain(until: now + timeout)
         case .stop:
             streams.drain(until: now)

@@ -32,6 +32,8 @@ package final class QueueService: Service, Sendable {
         package var dispatcher = Dispatcher.Configuration()
         /// How long jobs wait while no worker serves, before they are given up.
         package var workerPatience = StreamTable.Limits().patience
+        /// Tokens that a prompt may have; nil leaves that to the workers.
+        package var maximumPromptTokens: Int?
 
         package init(events: QueueEndpoint) {
             self.events = events

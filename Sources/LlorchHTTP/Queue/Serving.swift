@@ -90,6 +90,15 @@ package final class Serving: Sendable {
         package var serving: [Worker] { workers.filter(isServing) }
         package var isServed: Bool { workers.contains(where: isServing) }
 
+        /// Weights and caches of the workers that serve.
+        package var memoryBytes: UInt64 {
+            serving.reduce(UInt64(0)) { sum, worker in
+                let (total, overflow) = sum.addingReportingOverflow(
+                    worker.status.model?.memoryBytes ?? 0)
+                return overflow ? .max : total
+            }
+        }
+
         package var state: State {
             if workers.isEmpty { return .noWorker }
             let fresh = workers.filter(isFresh).map(\.status.state)

@@ -34,6 +34,9 @@ package struct MetricsTotals: Sendable {
     package internal(set) var timeToFirstToken = Histogram(bounds: Self.waits)
     package internal(set) var interToken = Histogram(bounds: Self.gaps)
     package internal(set) var cancel = Histogram(bounds: Self.cancels)
+    /// From the taking of a job to its end.
+    package internal(set) var duration = Histogram(
+        bounds: Self.durationMilliseconds, inMilliseconds: true)
 
     package struct QueueNumbers: Sendable, Hashable {
         package var counters = Dispatcher.Counters()
@@ -52,6 +55,9 @@ package struct MetricsTotals: Sendable {
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
     ]
     // A tenth of a second is what a cancel may take: docs/reliability.md.
+    private static let durationMilliseconds: [Double] = [
+        10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000,
+    ]
     private static let cancels = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 }
 
@@ -107,6 +113,7 @@ package struct JobMeasurements: Sendable {
     package mutating func ended(_ jobID: String, _ outcome: JobOutcome, now: Duration) {
         guard let times = jobs.removeValue(forKey: jobID) else { return }
         totals.outcomes[outcome, default: 0] += 1
+        totals.duration.observe(now - times.submittedAt)
         if outcome == .error(.cancelled), let asked = times.cancelledAt {
             totals.cancel.observe(now - asked)
         }

@@ -22,6 +22,8 @@ package struct StreamTable {
         package var age = Duration.seconds(60)
         /// How long clients are kept waiting while no worker serves.
         package var patience = Duration.seconds(30)
+        /// Tokens that a prompt may have; nil leaves that to the workers.
+        package var promptTokens: Int?
 
         package init() {}
     }
@@ -56,6 +58,7 @@ package struct StreamTable {
     }
 
     private let patience: Duration
+    private let promptTokens: Int?
     private var entries: StreamEntries
     private var submission: Submission?
     /// Events that no client is told of, because its job is over here.
@@ -68,6 +71,7 @@ package struct StreamTable {
 
     package init(limits: Limits = Limits(), now: Duration) {
         patience = limits.patience
+        promptTokens = limits.promptTokens
         entries = StreamEntries(limits: limits)
         servedAt = now
     }
@@ -183,10 +187,15 @@ package struct StreamTable {
     ) -> [Action] {
         switch entries[jobID]?.phase {
         case .read(let reader):
+            if let failure = whyPromptIsTooLong(event) {
+                return giveUp(jobID, failure, for: reader, now: now)
+            }
             entries.append(event, to: jobID)
             if event.isTerminal { end(jobID, now: now) }
             return [.deliver(event, to: reader)]
         case .absent(let since, let returning):
+            // Nobody waits, so nobody is told; a client that comes back finds nothing.
+            if whyPromptIsTooLong(event) != nil { entries.giveUpRecord(of: jobID) }
             return receiveAbsent(event, of: jobID, since: since, returning, now: now)
         case .ended(let since, true) where event.isTerminal:
             entries.move(jobID, to: .ended(since: since, isOut: false))
@@ -249,10 +258,7 @@ package struct StreamTable {
         for (jobID, entry) in entries.all {
             switch entry.phase {
             case .read(let reader):
-                entries.append(.error(failure), to: jobID)
-                entries.move(jobID, to: .ended(since: now, isOut: true))
-                if entry.record?.started == nil { entries.giveUpRecord(of: jobID) }
-                actions += [.ended(jobID, failure), refuse(reader, failure), .cancel(jobID)]
+                actions += giveUp(jobID, failure, for: reader, now: now)
             case .absent(let since, .some(let returning)):
                 entries.move(jobID, to: .absent(since: since, returning: nil))
                 actions.append(refuse(returning, failure))
@@ -260,6 +266,32 @@ package struct StreamTable {
             }
         }
         return actions
+    }
+
+    /// Ends a job that a client reads: for the client at once, at the dispatcher by a cancel.
+    private mutating func giveUp(
+        _ jobID: String, _ failure: JobFailure, for reader: ReaderID, now: Duration
+    ) -> [Action] {
+        let isStarted = entries[jobID]?.record?.started != nil
+        entries.append(.error(failure), to: jobID)
+        entries.move(jobID, to: .ended(since: now, isOut: true))
+        if !isStarted { entries.giveUpRecord(of: jobID) }
+        return [.ended(jobID, failure), refuse(reader, failure), .cancel(jobID)]
+    }
+
+    /// Only a worker counts the tokens of a prompt, and tells their number in `started`.
+    private func whyPromptIsTooLong(_ event: TokenEvent) -> JobFailure? {
+        guard let limit = promptTokens, case .started(let started) = event,
+            started.promptTokens > limit
+        else { return nil }
+        let message =
+            "prompt must have at most \(limit) tokens (got \(started.promptTokens)), the server's "
+            + "--max-tokens-in"
+        return JobFailure(
+            .contextOverflow, message,
+            errors: [
+                FieldError(field: "prompt", constraint: "max_tokens(\(limit))", message: message)
+            ])
     }
 
     /// The dispatcher and the client have the terminal event.

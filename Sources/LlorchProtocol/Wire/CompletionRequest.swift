@@ -27,13 +27,17 @@ package struct CompletionRequest: Sendable, Hashable {
 
     /// Reads and validates a body.
     ///
+    /// `limit` is the most that `max_tokens` may be; a request without a number gets it at most.
     /// - Throws: an error whose `failure.errors` name the members of the body as their fields.
-    package init(parsing bytes: [UInt8]) throws(WireError) {
+    package init(
+        parsing bytes: [UInt8],
+        maximumTokens limit: UInt32 = JobValidation.maximumTokens.upperBound
+    ) throws(WireError) {
         var reader = FieldReader(try httpObject(bytes.span, limits: Self.limits))
         let model = reader.required("model", .text)
         let prompts = reader.prompts()
         let options = CompletionOptions(&reader)
-        let fields = JobFields(completion: &reader)
+        let fields = JobFields(completion: &reader, maximumTokens: limit)
         reader.noteUnknown(notIn: CompletionOptions.names.union(JobFields.completionNames))
         reader.noteUnsupported()
         options.check(prompts: prompts?.count ?? 0, &reader)
@@ -43,7 +47,7 @@ package struct CompletionRequest: Sendable, Hashable {
         jobs = []
         for prompt in prompts {
             do {
-                jobs.append(try JobValidation.job(from: fields.with(prompt)))
+                jobs.append(try JobValidation.job(from: fields.with(prompt), maximumTokens: limit))
             } catch {
                 throw WireError(.invalid, JobFailure(invalid: error.errors))
             }
@@ -122,11 +126,12 @@ extension JobFields {
     ]
 
     /// Reads what all jobs of a completion share.
-    fileprivate init(completion reader: inout FieldReader) {
+    fileprivate init(completion reader: inout FieldReader, maximumTokens limit: UInt32) {
         // Made by whoever gives the jobs to the queue.
         id = "completion"
         maximumTokens =
-            reader.optional("max_tokens", .u32) ?? CompletionRequest.defaultMaximumTokens
+            reader.optional("max_tokens", .u32)
+            ?? min(CompletionRequest.defaultMaximumTokens, limit)
         temperature = reader.optional("temperature", .f32)
         seed = reader.optional("seed", .seed)
         topP = reader.optional("top_p", .f32)

@@ -12,19 +12,26 @@ package struct ExecuteRequest: Sendable, Hashable {
     package static var memberNames: Set<String> { JobFields.sharedNames }
 
     /// Reads and validates a body; deadline and correlation id come from headers, not from the body.
-    package init(parsing bytes: Span<UInt8>) throws(WireError) {
+    ///
+    /// `maximumTokens` is the most that a job may ask for; one that asks for no number gets it at most.
+    package init(
+        parsing bytes: Span<UInt8>,
+        maximumTokens: UInt32 = JobValidation.maximumTokens.upperBound
+    ) throws(WireError) {
         var reader = FieldReader(try httpObject(bytes))
         let fields = JobFields(sharedFrom: &reader)
         guard reader.problems.isEmpty else { throw WireError(httpSchema: reader.problems) }
         do {
-            job = try JobValidation.job(from: fields)
+            job = try JobValidation.job(from: fields, maximumTokens: maximumTokens)
         } catch {
             throw WireError(.invalid, JobFailure(invalid: error.errors))
         }
     }
 
-    package init(parsing bytes: [UInt8]) throws(WireError) {
-        try self.init(parsing: bytes.span)
+    package init(
+        parsing bytes: [UInt8], maximumTokens: UInt32 = JobValidation.maximumTokens.upperBound
+    ) throws(WireError) {
+        try self.init(parsing: bytes.span, maximumTokens: maximumTokens)
     }
 }
 

@@ -84,16 +84,19 @@ package enum JobValidation {
     package static let reportedErrors = 64
 
     /// Returns the job, or throws all that is wrong with it.
-    static func job(from fields: JobFields) throws(InvalidFields) -> GenerationJob {
+    ///
+    /// `limit` is the most that `max_tokens` may be, at most the upper bound of `maximumTokens`.
+    static func job(
+        from fields: JobFields, maximumTokens limit: UInt32 = maximumTokens.upperBound
+    ) throws(InvalidFields) -> GenerationJob {
         var errors = Errors()
         errors.checkID(fields.id)
         let prompt = errors.prompt(of: fields)
         let echo = fields.echo ?? false
         let maximumTokens =
-            fields.maximumTokens ?? UInt32(GenerationJob.defaultMaximumTokens)
-        errors.check(
-            "max_tokens", maximumTokens,
-            in: echo ? 0...Self.maximumTokens.upperBound : Self.maximumTokens)
+            fields.maximumTokens ?? min(UInt32(GenerationJob.defaultMaximumTokens), limit)
+        let least = echo ? 0 : Self.maximumTokens.lowerBound
+        errors.check("max_tokens", maximumTokens, in: least...limit)
         errors.check("temperature", fields.temperature, atMost: 2)
         errors.check("top_p", fields.topP, atMost: 1)
         errors.check("repetition_penalty", fields.repetitionPenalty, atMost: 2)

@@ -72,28 +72,37 @@ package enum ServeCall {
         _ options: WorkerOptions, keyFiles: QueueKeyFiles, model: ModelChoice, chunkLength: Int?,
         logger: Logger, onStage: @escaping StageObserver = { _ in }
     ) throws {
+        let path = try model.path()
+        var logger = logger
+        logger[metadataKey: LogKey.modelReference] = "\(path)"
         let startup: Logger.Metadata = [
-            "model": "\(try model.path())", "precision": "\(model.precision.rawValue)",
+            "model": "\(path)", "precision": "\(model.precision.rawValue)",
             "isa": "\(try model.kernels().instructionSet.rawValue)",
         ]
         try run(options, keyFiles: keyFiles, startup: startup, logger: logger, onStage: onStage) {
             progress in
+            let logger = logger.named(options.name)
+            logger.info("the model is being loaded", metadata: .of(.modelLoadStart))
             var logged = -1
             let loaded = try model.load { fraction in
                 let quarter = Int(fraction * 4)
                 // On a terminal the progress bar says as much, and a line would tear the bar.
                 if quarter > logged, !Output.errorIsTerminal {
                     logged = quarter
-                    logger.named(options.name).info(
-                        "model_load_progress", metadata: ["percent": "\(quarter * 25)"])
+                    logger.info(
+                        "model_load_progress",
+                        metadata: .of(.modelLoadProgress, ["percent": "\(quarter * 25)"]))
                 }
                 try progress(fraction)
             }
-            logger.named(options.name).info(
+            logger.info(
                 "model is loaded",
-                metadata: [
-                    "precision": "\(loaded.facts.precision)", "reason": "\(loaded.precisionReason)",
-                ])
+                metadata: .of(
+                    .modelLoadComplete,
+                    [
+                        "precision": "\(loaded.facts.precision)",
+                        "reason": "\(loaded.precisionReason)",
+                    ]))
             return try CPUBackend(loaded, chunkLength: chunkLength)
         }
     }
@@ -112,7 +121,7 @@ package enum ServeCall {
         metadata["control"] = "\(options.control)"
         metadata["events"] = "\(options.events)"
         metadata["key"] = "\(options.security.map { "\($0.keys.publicKey)" } ?? "none")"
-        logger.named(options.name).info("startup", metadata: metadata)
+        logger.named(options.name).info("startup", metadata: .of(.startup, metadata))
         try WorkerLoop.run(
             options, shutdown: ShutdownSignal.handlingTermination(), logger: logger,
             onStage: onStage, makeBackend: makeBackend)

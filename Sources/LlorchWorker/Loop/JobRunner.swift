@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LlorchEngine
+import LlorchLog
 import LlorchProtocol
 import LlorchQueue
 import LlorchSystem
@@ -24,11 +25,13 @@ enum JobRunner {
         if let correlation = job.correlationID {
             logger[metadataKey: "correlation_id"] = "\(correlation)"
         }
-        logger.info("job begins", metadata: ["queued_ms": "\(next.queuedMilliseconds)"])
+        logger.info(
+            "job begins",
+            metadata: .of(.executeStart, ["queued_ms": "\(next.queuedMilliseconds)"]))
         let begin = link.now
         let last = try run(job, next.queuedMilliseconds, &backend, link)
         logger.info(
-            "job ended", metadata: last.summary(after: link.now - begin))
+            "job ended", metadata: .of(.executeEnd, last.summary(after: link.now - begin)))
     }
 
     /// Returns the terminal event; nil if the table ended the job.

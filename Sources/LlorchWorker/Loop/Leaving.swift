@@ -1,6 +1,7 @@
 // How a worker says goodbye: waits a little for readers and acknowledgements, then sends `bye` as its last event.
 // SPDX-License-Identifier: Apache-2.0
 
+import LlorchLog
 import LlorchQueue
 import Logging
 
@@ -29,7 +30,9 @@ enum Leaving {
         }
         try link.setLinger(link.departure.isStopping ? stopPatience : patience)
         link.logger.notice(
-            "leaving", metadata: ["reason": "\(reason)", "unsent_bytes": "\(link.outbox.bytes)"])
+            "leaving",
+            metadata: .of(
+                .shutdown, ["reason": "\(reason)", "unsent_bytes": "\(link.outbox.bytes)"]))
     }
 
     /// A dispatcher that never acknowledged will not begin now.

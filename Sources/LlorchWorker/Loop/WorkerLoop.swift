@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import LlorchEngine
+import LlorchLog
 import LlorchProtocol
 import LlorchQueue
 package import LlorchSystem
@@ -50,6 +51,10 @@ package enum WorkerLoop {
             throw error
         }
         try link.noteLoaded(backend.facts)
+        link.logger.info(
+            "ready",
+            metadata: .of(
+                .ready, ["memory_bytes": "\(backend.facts.memoryBytes)", "vram_bytes": "0"]))
         while !link.departure.isDraining {
             if link.table.queuedCount > 0 {
                 try JobRunner.runNext(&backend, link)

@@ -32,9 +32,11 @@ struct ServeCommand: ParsableCommand {
     func validate() throws { _ = try options() }
 
     func run() throws {
-        try ServeCall.run(
-            options(), keyFiles: serve.access.keyFiles, model: model.choice(),
-            chunkLength: serve.chunk, logger: serve.log.makeLogger(label: "llorch-worker"))
+        try serve.log.run(label: "llorch-worker") { logger in
+            try ServeCall.run(
+                options(), keyFiles: serve.access.keyFiles, model: model.choice(),
+                chunkLength: serve.chunk, logger: logger)
+        }
     }
 
     private func options() throws -> WorkerOptions {

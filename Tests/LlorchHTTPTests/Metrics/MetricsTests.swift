@@ -21,7 +21,10 @@ import Testing
         "llorch_malformed_total": "counter", "llorch_worker_up": "gauge",
         "llorch_worker_name_conflict": "gauge", "llorch_worker_boots_total": "counter",
         "llorch_sse_clients": "gauge", "llorch_connections": "gauge",
-        "llorch_accept_pauses_total": "counter",
+        "llorch_accept_pauses_total": "counter", "worker_vram_bytes": "gauge",
+        "worker_requests_total": "counter", "worker_tokens_in_total": "counter",
+        "worker_tokens_generated_total": "counter", "worker_inference_duration_ms": "histogram",
+        "worker_uptime_seconds": "counter",
     ]
 
     @Test func theNamesAreTheContracts() async throws {
@@ -39,6 +42,7 @@ import Testing
             #expect(page[#"llorch_rejected_total{code="QUEUE_FULL"}"#] == 0)
             #expect(page[#"llorch_redeliveries_total{reason="worker_restarted"}"#] == 0)
             #expect(page["llorch_cancel_seconds_count"] == 0)
+            #expect(page[#"worker_requests_total{outcome="timeout"}"#] == 0)
 
             let head = try await client.execute(uri: "/metrics", method: .head)
             #expect(head.status == .ok && head.body.readableBytes == 0)
@@ -61,6 +65,12 @@ import Testing
             #expect(page["llorch_time_to_first_token_seconds_count"] == 1)
             #expect(page["llorch_inter_token_seconds_count"] == 2)
             #expect(page["llorch_jobs_running"] == 0)
+            #expect(page[#"worker_vram_bytes{worker_id="w1"}"#] == 0)
+            #expect(page[#"worker_requests_total{outcome="success"}"#] == 1)
+            #expect(page.total("worker_requests_total") == 1)
+            #expect(page["worker_tokens_in_total"] == 1)
+            #expect(page["worker_tokens_generated_total"] == 3)
+            #expect(page["worker_inference_duration_ms_count"] == 1)
             #expect(page["llorch_worker_boots_total"] == 1)
             #expect(page[#"llorch_worker_up{worker="w1"}"#] == 1)
             #expect(page.total("llorch_rejected_total") == 0)

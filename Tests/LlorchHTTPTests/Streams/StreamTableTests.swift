@@ -300,6 +300,47 @@ import Testing
         #expect(back.last == .deliver(.error(failure), to: Self.two))
     }
 
+    @Test(arguments: [(0, true), (1, false), (nil, false)] as [(Int?, Bool)])
+    func aPromptOfTooManyTokensIsRefusedWhenTheyAreCounted(limit: Int?, isRefused: Bool) {
+        var limits = StreamTable.Limits()
+        limits.promptTokens = limit
+        var table = StreamTable(limits: limits, now: .zero)
+        take(Self.job, for: Self.one, into: &table)
+        let actions = table.receive(Self.events[0], of: "a", now: .zero)
+        guard isRefused else {
+            #expect(actions == [.deliver(Self.events[0], to: Self.one)])
+            return
+        }
+        guard case .ended("a", let failure) = actions.first else {
+            Issue.record("\(actions)")
+            return
+        }
+        #expect(failure.code == .contextOverflow)
+        #expect(failure.errors.map(\.constraint) == ["max_tokens(0)"])
+        #expect(
+            actions == [
+                .ended("a", failure), .deliver(.error(failure), to: Self.one), .cancel("a"),
+            ])
+        // What the worker says until it hears of the cancel reaches nobody.
+        #expect(table.receive(Self.events[1], of: "a", now: .zero) == [])
+        #expect(table.receive(Self.cancelled, of: "a", now: .zero) == [])
+        #expect(code(table.resume(Self.job, for: Self.two, after: 0)) == .invalidRequest)
+    }
+
+    /// Its client left before the worker counted, and comes back.
+    @Test func nothingIsHeldOfAPromptThatWasTooLong() {
+        var limits = StreamTable.Limits()
+        limits.promptTokens = 0
+        var table = StreamTable(limits: limits, now: .zero)
+        take(Self.job, for: Self.one, into: &table)
+        _ = table.leave(Self.one, of: "a", now: .zero)
+        for event in Self.events {
+            let actions = table.receive(event, of: "a", now: .zero)
+            #expect(actions == [])
+        }
+        #expect(code(table.resume(Self.job, for: Self.two, after: 0)) == .invalidRequest)
+    }
+
     @Test func aDrainRefusesAtOnceAndEndsAtItsTime() {
         var table = table(2)
         table.drain(until: .seconds(5))

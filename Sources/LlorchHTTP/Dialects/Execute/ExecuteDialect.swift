@@ -8,7 +8,12 @@ import LlorchProtocol
 
 /// How docs/http-api.md speaks.
 package struct ExecuteDialect: Dialect {
-    package init() {}
+    /// Tokens that a job may ask for.
+    private let maximumTokens: Int
+
+    package init(maximumTokens: Int = Int(JobValidation.maximumTokens.upperBound)) {
+        self.maximumTokens = maximumTokens
+    }
 
     package var streamHeaders: HTTPFields {
         [.contentType: "text/event-stream", .cacheControl: "no-cache"]
@@ -17,7 +22,7 @@ package struct ExecuteDialect: Dialect {
     package func jobRequest(
         headers: HTTPFields, body: [UInt8]
     ) throws(Refusal) -> JobRequest {
-        var job = try Self.job(of: body)
+        var job = try job(of: body)
         let lastEventID = try Self.lastEventID(in: headers)
         if let name = HTTPField.Name(DeadlineHeader.name), let text = headers[name] {
             job.deadlineMilliseconds = try DeadlineHeader.millisecondsLeft(text)
@@ -52,9 +57,9 @@ package struct ExecuteDialect: Dialect {
         }
     }
 
-    private static func job(of body: [UInt8]) throws(Refusal) -> GenerationJob {
+    private func job(of body: [UInt8]) throws(Refusal) -> GenerationJob {
         do {
-            return try ExecuteRequest(parsing: body).job
+            return try ExecuteRequest(parsing: body, maximumTokens: UInt32(maximumTokens)).job
         } catch {
             throw Refusal(error)
         }

@@ -4,6 +4,7 @@
 
 import HTTPTypes
 import HummingbirdCore
+import LlorchLog
 import LlorchProtocol
 import LlorchSystem
 import Logging
@@ -13,11 +14,14 @@ import NIOCore
 struct CompletionRoute: Sendable {
     private let queue: QueueService
     private let timing: ResponseStream.Timing
+    private let limits: JobLimits
     private let kept: KeptAnswers
 
     init(
-        queue: QueueService, timing: ResponseStream.Timing, kept: KeptAnswers = KeptAnswers()
+        queue: QueueService, timing: ResponseStream.Timing, limits: JobLimits,
+        kept: KeptAnswers = KeptAnswers()
     ) {
+        self.limits = limits
         self.queue = queue
         self.timing = timing
         self.kept = kept
@@ -40,11 +44,11 @@ struct CompletionRoute: Sendable {
     }
 
     func respond(to request: Request, context: RequestContext) async throws -> Response {
-        let asked = try Self.completion(of: try await request.jsonBody(context))
+        let asked = try completion(of: try await request.jsonBody(context))
         let workers = queue.serving.snapshot()
         try ClientJobs.requireWorker(workers)
         let model = try workers.model(named: asked.model)
-        let running = submit(asked, model, context)
+        let running = try submit(asked, model, context)
         try await running.jobs.waitForOpening()
         guard asked.isStream else { return try await whole(running) }
         return Response(
@@ -52,9 +56,10 @@ struct CompletionRoute: Sendable {
             body: stream(of: running, context))
     }
 
-    private static func completion(of body: [UInt8]) throws(Refusal) -> CompletionRequest {
+    private func completion(of body: [UInt8]) throws(Refusal) -> CompletionRequest {
         do {
-            return try CompletionRequest(parsing: body)
+            return try CompletionRequest(
+                parsing: body, maximumTokens: UInt32(clamping: limits.maximumTokens))
         } catch {
             throw Refusal(error)
         }
@@ -62,24 +67,28 @@ struct CompletionRoute: Sendable {
 
     private func submit(
         _ asked: CompletionRequest, _ model: ModelFacts, _ context: RequestContext
-    ) -> Running {
+    ) throws(Refusal) -> Running {
         let plan = CompletionJobs(asked)
+        var jobs = plan.jobs
+        for index in jobs.indices { try limits.apply(to: &jobs[index]) }
         let document = CompletionDocument(
             id: plan.id, created: Timestamp.sinceEpoch().components.seconds, model: model,
             streamsUsage: asked.includesUsage)
         let form: ChoiceFramer.Form = asked.isStream ? .chunks(document) : .whole(kept)
-        let framers = plan.jobs.enumerated().map { index, job in
+        let framers = jobs.enumerated().map { index, job in
             ChoiceFramer(index: index, job: job, form: form)
         }
         context.logger.info(
             "completion begins",
-            metadata: [
-                "job_id": "\(plan.id)", "choices": "\(plan.jobs.count)", "seed": "\(plan.seed)",
-            ])
-        let jobs = ClientJobs(
-            submitting: zip(plan.jobs, framers).map { (JobRequest($0), $1) }, to: queue,
+            metadata: .of(
+                .executeStart,
+                [
+                    "job_id": "\(plan.id)", "choices": "\(jobs.count)", "seed": "\(plan.seed)",
+                ]))
+        let submitted = ClientJobs(
+            submitting: zip(jobs, framers).map { (JobRequest($0), $1) }, to: queue,
             timing: timing, for: context)
-        return Running(request: asked, document: document, framers: framers, jobs: jobs)
+        return Running(request: asked, document: document, framers: framers, jobs: submitted)
     }
 
     // MARK: - One document
@@ -91,7 +100,8 @@ struct CompletionRoute: Sendable {
                 for (stream, framer) in zip(running.jobs.streams, running.framers) {
                     group.addTask { try await Self.end(of: stream, framer) }
                 }
-                try await group.waitForAll()
+                // `waitForAll` would wait for the others when one has failed.
+                while try await group.next() != nil {}
             }
         } catch let refusal as Refusal {
             running.jobs.endEarly()
@@ -134,11 +144,13 @@ struct CompletionRoute: Sendable {
                 }
                 try await writer.finish(nil)
                 context.logger.info(
-                    "stream ends", metadata: ["job_id": "\(running.document.id)"])
+                    "stream ends",
+                    metadata: .of(.executeEnd, ["job_id": "\(running.document.id)"]))
             } catch {
                 running.jobs.giveUp()
                 context.logger.notice(
-                    "stream cut", metadata: ["job_id": "\(running.document.id)"])
+                    "stream cut",
+                    metadata: .of(.executeEnd, ["job_id": "\(running.document.id)"]))
                 throw error
             }
         }

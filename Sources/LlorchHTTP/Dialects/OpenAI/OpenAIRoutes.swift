@@ -16,8 +16,10 @@ package struct OpenAIRoutes: Sendable {
     private static let requestIDHeader = HTTPField.Name("x-request-id")
     private static let modelPrefix = "/v1/models/"
 
-    package init(queue: QueueService, timing: ResponseStream.Timing) {
-        completions = CompletionRoute(queue: queue, timing: timing)
+    package init(
+        queue: QueueService, timing: ResponseStream.Timing, limits: JobLimits = JobLimits()
+    ) {
+        completions = CompletionRoute(queue: queue, timing: timing, limits: limits)
         models = ModelsRoute(serving: queue.serving)
     }
 

@@ -256,9 +256,14 @@ import Testing
             }
             client.cancel()
             _ = await client.result
-            try await Self.untilCancelled(2, harness)
-            // The third waited, and is nobody's either.
-            #expect(harness.workers.flatMap(\.receivedJobs).count == 2)
+            // The third waits, and is nobody's either.
+            try await eventually {
+                let page = try await MetricsPage.get(harness)
+                return page["llorch_jobs_running"] == 0 && page["llorch_jobs_waiting"] == 0
+            }
+            for worker in harness.workers {
+                #expect(worker.receivedJobs.allSatisfy { worker.received.contains(.cancel($0.id)) })
+            }
         }
     }
 
