@@ -111,7 +111,7 @@ def test_a_bad_value_is_one_sentence_wherever_it_comes_from(shim_binary, tmp_pat
     ("prot: 1\n", ":1: unknown key prot; expected one of allowed-host"),
     ("port: 1\nport: 2\n", "a key appears twice"), ("port: [1\n", "no YAML"),
     ("port: &a 1\n", "anchors"), ("port:\n", ":1: port: expected a value, found none"),
-    ("x" * 70_000, "expected at most 65536 bytes"), (None, "no such file"),
+    ("x" * 70_000, "has 70000 bytes, expected at most 65536"), (None, "does not exist"),
 ], ids=["unknown", "twice", "no YAML", "anchor", "no value", "too long", "missing"])
 def test_a_bad_file_ends_the_start(shim_binary, tmp_path, text, words):
     path = tmp_path / "shim.yaml"
