@@ -12,11 +12,11 @@ from shim import Shim
 
 # What the options of a worker-http worker are called, and what this program adds.
 SETTINGS = {
-    "host", "port", "token-file", "allowed-host", "events", "worker", "curve-secret-key",
+    "host", "port", "token-file", "allowed-host", "allowed-origin", "events", "worker", "curve-secret-key",
     "curve-allowed-keys", "curve-server-key", "insecure-bind", "backlog", "drain-timeout", "worker-id",
     "callback-url", "callback-host", "model", "gpu-device", "max-tokens-in", "max-tokens-out",
     "inference-timeout-sec", "log-level", "log-format"}
-UNSET = {"token-file", "allowed-host", "worker", "curve-secret-key", "curve-allowed-keys",
+UNSET = {"token-file", "allowed-host", "allowed-origin", "worker", "curve-secret-key", "curve-allowed-keys",
          "curve-server-key", "worker-id", "callback-url", "model", "gpu-device", "max-tokens-in"}
 
 

@@ -24,9 +24,7 @@ package struct ExecuteDialect: Dialect {
     ) throws(Refusal) -> JobRequest {
         var job = try job(of: body)
         let lastEventID = try Self.lastEventID(in: headers)
-        if let name = HTTPField.Name(DeadlineHeader.name), let text = headers[name] {
-            job.deadlineMilliseconds = try DeadlineHeader.millisecondsLeft(text)
-        }
+        try DeadlineHeader.apply(headers, to: &job)
         return JobRequest(job, lastEventID: lastEventID)
     }
 

@@ -48,7 +48,7 @@ struct CompletionRoute: Sendable {
         let workers = queue.serving.snapshot()
         try ClientJobs.requireWorker(workers)
         let model = try workers.model(named: asked.model)
-        let running = try submit(asked, model, context)
+        let running = try submit(asked, model, request.headers, context)
         try await running.jobs.waitForOpening()
         guard asked.isStream else { return try await whole(running) }
         return Response(
@@ -66,11 +66,15 @@ struct CompletionRoute: Sendable {
     }
 
     private func submit(
-        _ asked: CompletionRequest, _ model: ModelFacts, _ context: RequestContext
+        _ asked: CompletionRequest, _ model: ModelFacts, _ headers: HTTPFields,
+        _ context: RequestContext
     ) throws(Refusal) -> Running {
         let plan = CompletionJobs(asked)
         var jobs = plan.jobs
-        for index in jobs.indices { try limits.apply(to: &jobs[index]) }
+        for index in jobs.indices {
+            try DeadlineHeader.apply(headers, to: &jobs[index])
+            try limits.apply(to: &jobs[index])
+        }
         let document = CompletionDocument(
             id: plan.id, created: Timestamp.sinceEpoch().components.seconds, model: model,
             streamsUsage: asked.includesUsage)

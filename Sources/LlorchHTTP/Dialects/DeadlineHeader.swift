@@ -9,6 +9,12 @@ import LlorchProtocol
 enum DeadlineHeader {
     static let name = "X-Deadline"
 
+    /// Gives a job the time that its request's headers leave, if they say one.
+    static func apply(_ headers: HTTPFields, to job: inout GenerationJob) throws(Refusal) {
+        guard let field = HTTPField.Name(name), let text = headers[field] else { return }
+        job.deadlineMilliseconds = try millisecondsLeft(text)
+    }
+
     /// Milliseconds left until a time in ISO 8601, or in milliseconds since 1970.
     ///
     /// - Throws: 400 for a text that is no time, 504 for a time that has passed.
