@@ -19,7 +19,7 @@ package struct AllowedOrigin: Sendable, Hashable {
         guard let form = Self.browsersForm(of: text) else {
             throw AllowedOriginError(
                 description:
-                    "\(text): expected scheme://host or scheme://host:port without a path, for "
+                    "expected scheme://host or scheme://host:port without a path, for "
                     + "example https://app.example")
         }
         self.text = form
