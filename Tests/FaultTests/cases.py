@@ -28,6 +28,7 @@ class Case:
 def case(id, title, smoke=None):
     """Registers a test; `smoke` holds the arguments of its short form, if it has one."""
     def register(function):
+        assert id not in CASES, f"two tests are called {id}"
         CASES[id] = Case(id, title, function, smoke)
         return function
     return register

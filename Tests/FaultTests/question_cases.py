@@ -1,4 +1,4 @@
-"""How soon a shim answers questions about itself while a real model computes behind it: T11.2.
+"""How soon a shim answers questions about itself while a real model computes behind it: T11.3.
 
 That the answers need neither the queue's thread nor a worker holds on any machine and is tested in
 Tests/LlorchHTTPTests/WorkersTests.swift.
@@ -36,7 +36,7 @@ class Questions:
         return time.monotonic() - begin, status
 
 
-@case("T11.2", "questions while a model computes")
+@case("T11.3", "questions while a model computes")
 def questions(run, each=1_000):
     """In the prefill of a long prompt, and while tokens come."""
     shim = begin_shim(run, 0, None)
@@ -68,7 +68,7 @@ def questions(run, each=1_000):
 
     reached, statuses = asyncio.run(all_of_it())
     run.end()
-    run.measured["T11.2"] = {
+    run.measured["T11.3"] = {
         f"{stage} {path}": {f"p{p}": round(percentile(times, p) * 1000, 2) for p in (50, 99)}
         for stage, paths in reached.items() for path, times in paths.items()}
     run.exactly("statuses", statuses, {200})
