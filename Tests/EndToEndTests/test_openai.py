@@ -235,6 +235,19 @@ def test_a_client_tries_again_until_a_worker_serves(tmp_path, shim_binary, stub_
         server.kill()
 
 
+def test_a_deadline_ends_every_choice(guarded):
+    def ask(deadline, **members):
+        return httpx.post(
+            f"{guarded.url}/v1/completions", timeout=PATIENCE, json={"model": "stub", "prompt": "Hi"} | members,
+            headers={"Authorization": f"Bearer {TOKEN}", "X-Deadline": deadline})
+
+    passed = ask("2000-01-01T00:00:00Z")
+    assert passed.status_code == 504 and "passed" in passed.json()["error"]["message"]
+    assert ask("soon").json()["error"]["param"] == "X-Deadline"
+    late = ask(str(int(time.time() * 1000) + 300), n=2, max_tokens=2000)
+    assert late.status_code == 504
+
+
 # Others
 
 def test_nothing_is_lost_when_the_worker_is_killed(tmp_path, shim_binary, worker_binary):

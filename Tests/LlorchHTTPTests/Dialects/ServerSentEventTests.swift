@@ -62,6 +62,18 @@ import Testing
         #expect(events.map(\.id) == [0, 2, 4])
     }
 
+    /// Otherwise the numbers of its tokens would be lost.
+    @Test func aPieceWithoutTextIsSentForItsLogProbabilities() throws {
+        var parser = EventStreamParser()
+        let piece = TokenEvent.token(
+            .init(
+                text: "", ids: [3], index: 0,
+                logProbabilities: [.init(id: 3, bytes: [0xe2], logProbability: -0.5, top: [])]))
+        let events = try parser.take(Array(text([started, piece]).utf8))
+        #expect(events.map(\.name) == ["started", "token"])
+        #expect(events.last?.json["logprobs"]?.asArray?.count == 1)
+    }
+
     @Test func failureBeforeStartedGetsOne() throws {
         var parser = EventStreamParser()
         let failure = TokenEvent.error(JobFailure(.cancelled, "cancelled by the client"))

@@ -91,6 +91,17 @@ import Testing
         #expect(more.failures == [.diverged])
     }
 
+    /// They would be missing in the client's answer, or be more than it asked for.
+    @Test func logProbabilitiesUnlikeTheJobEndIt() throws {
+        var bench = try interrupted()
+        let unasked = TokenEvent.token(
+            .init(
+                text: "z", ids: [4], index: 3,
+                logProbabilities: [.init(id: 4, bytes: [122], logProbability: -1, top: [])]))
+        #expect(
+            bench.say(.job(reference("a"), unasked), at: .milliseconds(4)).failures == [.diverged])
+    }
+
     @Test func aWorkerThatDoesNotTellItsModelIsNotResumedOn() throws {
         var bench = try interrupted()
         let unknown = WorkerStatus(state: .idle, jobs: "j", control: "c")
