@@ -46,6 +46,19 @@ package struct AccessOptions: ParsableArguments {
             secretKey: curveSecretKey, allowedKeys: curveAllowedKeys, serverKey: curveServerKey)
     }
 
+    /// The options that were given, by their names without dashes, for a program that merges them with settings
+    /// of other places.
+    package var given: [String: [String]] {
+        var given: [String: [String]] = [:]
+        for (name, value) in [
+            ("curve-secret-key", curveSecretKey), ("curve-allowed-keys", curveAllowedKeys),
+            ("curve-server-key", curveServerKey), ("insecure-bind", insecureBind ? "true" : nil),
+        ] {
+            given[name] = value.map { [$0] }
+        }
+        return given
+    }
+
     /// Whether `--insecure-bind` was given.
     package var isInsecureBind: Bool { insecureBind }
 

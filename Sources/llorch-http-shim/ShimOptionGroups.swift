@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import LlorchCommandLine
 import LlorchHTTP
 
 /// A help text with the default that the table of settings has.
@@ -89,37 +90,7 @@ struct QueueOptions: ParsableArguments {
             """, valueName: "name=jobs,control"))
     var workers: [String] = []
 
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Key pair of this process, made by `llorch-worker keys`; turns CURVE on.",
-            valueName: "file"))
-    var curveSecretKey: String?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            """
-            Public keys of the processes that may connect: a key file, or a directory of *.key files, \
-            which is read again when a process connects.
-            """, valueName: "path"))
-    var curveAllowedKeys: String?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            """
-            Public key of the process that this one connects to. If exactly one key is allowed, that \
-            key is the default.
-            """, valueName: "file"))
-    var curveServerKey: String?
-
-    @Flag(
-        help: """
-            Allow addresses beyond this machine without keys or token. Whoever reaches such an address \
-            may then use it.
-            """)
-    var insecureBind = false
+    @OptionGroup var access: AccessOptions
 
     @Option(
         parsing: .unconditional,
@@ -129,10 +100,8 @@ struct QueueOptions: ParsableArguments {
 
     var given: [String: [String]] {
         var given = llorch_http_shim.given([
-            "events": events, "curve-secret-key": curveSecretKey,
-            "curve-allowed-keys": curveAllowedKeys, "curve-server-key": curveServerKey,
-            "backlog": backlog, "insecure-bind": insecureBind ? "true" : nil,
-        ])
+            "events": events, "backlog": backlog,
+        ]).merging(access.given) { first, _ in first }
         if !workers.isEmpty { given["worker"] = workers }
         return given
     }

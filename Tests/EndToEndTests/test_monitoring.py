@@ -11,11 +11,11 @@ import time
 import httpx
 import pytest
 
-from harness import PATIENCE, Process, Worker
+import completions
+from harness import PATIENCE, Process
 from PythonSupport.ports import free_ports
 from PythonSupport.programs import ROOT
 from PythonSupport.surroundings import tool
-from shim import Shim
 
 FOLDER = ROOT / "deploy/monitoring"
 # What promtool says of names that the contract with clients of worker-http fixes: docs/http-api.md.
@@ -74,14 +74,9 @@ class Prometheus(Process):
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory, shim_binary, stub_binary):
-    folder = tmp_path_factory.mktemp("shim")
-    shim = Shim(shim_binary, folder / "shim.log")
-    worker = Worker(stub_binary, folder / "worker.log", name="w1", events_port=shim.events_port,
-                    arguments=["--engine", "stub:ms=1"])
-    shim.until_healthy()
-    yield shim
-    worker.kill()
-    shim.kill()
+    with completions.served(
+            tmp_path_factory.mktemp("shim"), shim_binary, stub_binary, worker=["--engine", "stub:ms=1"]) as shim:
+        yield shim
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ import httpx
 import jsonschema
 import pytest
 
-from harness import PATIENCE, Worker
+import completions
+from harness import PATIENCE
 from openapi import Description
 from PythonSupport.programs import ROOT, binaries
 from shim import Shim
@@ -27,14 +28,9 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, shim_binary, stub_binary):
-    folder = tmp_path_factory.mktemp("served")
-    shim = Shim(shim_binary, folder / "shim.log")
-    worker = Worker(stub_binary, folder / "worker.log", name="w1", events_port=shim.events_port,
-                    arguments=["--engine", "stub:ms=1"])
-    shim.until_healthy()
-    yield shim
-    worker.kill()
-    shim.kill()
+    with completions.served(
+            tmp_path_factory.mktemp("served"), shim_binary, stub_binary, worker=["--engine", "stub:ms=1"]) as shim:
+        yield shim
 
 
 @pytest.fixture(scope="module")

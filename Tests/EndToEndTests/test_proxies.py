@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from FaultTests.oracle import is_held, token
-from harness import PATIENCE, Process, Worker
+import completions
+from harness import PATIENCE, Process
 from PythonSupport.ports import free_ports
 from PythonSupport.programs import ROOT
 from PythonSupport.surroundings import tool
@@ -127,14 +128,9 @@ def certificate(folder):
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory, shim_binary, stub_binary):
-    folder = tmp_path_factory.mktemp("shim")
-    shim = Shim(shim_binary, folder / "shim.log")
-    worker = Worker(stub_binary, folder / "worker.log", name="w1", events_port=shim.events_port,
-                    arguments=["--engine", "stub:ms=900000,prefill=200"])
-    shim.until_healthy()
-    yield shim
-    worker.kill()
-    shim.kill()
+    with completions.served(
+            tmp_path_factory.mktemp("shim"), shim_binary, stub_binary, worker=["--engine", "stub:ms=900000,prefill=200"]) as shim:
+        yield shim
 
 
 @pytest.fixture(scope="module", params=[Nginx, HAProxy, Caddy], ids=lambda kind: kind.__name__)
